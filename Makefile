@@ -1,0 +1,58 @@
+# Everything lives in .venv in this checkout; nothing else is installed anywhere. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+ARGS ?=
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: help up test test-long bench lint types imports unit lock clean install
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: ## make .venv from requirements.lock (plain python3 >= 3.11, pip, every hash checked)
+	@.ci/install
+
+up: install ## start real servers, a relay and three bots, and show what they read: make up ARGS="--seconds 20"
+	@exec $(BIN)/trimtab up $(ARGS)
+
+lint: install ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: install ## mypy and pyright, both strict
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+
+imports: install ## the floors: who may import whom
+	@$(BIN)/lint-imports --no-cache
+
+unit: install ## the tests that need no server
+	@$(PYTEST) tests/unit $(ARGS)
+
+test: lint types imports ## all checks and tests, with branch coverage, in a few minutes
+	@mkdir -p .cache
+	@$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)
+
+test-long: install ## the tests that take long: more seeds, more storms
+	@$(PYTEST) -m long --timeout 3600 $(ARGS)
+
+bench: install ## measure, the alternatives beside us in the same run
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+lock: install ## write requirements.lock anew (takes uv from PyPI into .cache, for this only)
+	@test -x .cache/uv/bin/uv || { $(BIN)/python -m venv .cache/uv; .cache/uv/bin/python -m pip install --quiet uv; }
+	@.cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --all-extras --no-header \
+		--output-file requirements.lock pyproject.toml $(ARGS)
+
+clean: ## remove what the tools made; .venv and data directories stay
+	@rm -rf .cache build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The writer's side of Trimtab: commit, validate, audit, publish, and the command line."""
