@@ -1,0 +1,192 @@
+"""Every error that Trimtab raises on purpose.
+
+    TrimtabError                       exit 1   something of ours failed
+    ├── UsageError                     exit 2   the call itself is wrong
+    │   ├── PathError                           a path outside the grammar or its limits
+    │   ├── LayerError                          a selector, dimension or label outside the grammar
+    │   └── SettingError                        a flag, variable or file that configures us
+    ├── NotFoundError                  exit 3   (also a KeyError)
+    │   ├── PathNotFound                        nothing resolves at this path
+    │   ├── EnvironmentNotFound
+    │   └── RevisionNotFound
+    ├── ValidationError                exit 4   refused by a rule, nothing changed
+    │   ├── ValueRefused                        JSON outside the limits
+    │   ├── LayerConflict                       a scalar and a subtree at one path
+    │   ├── StructureRefused                    environments or dimensions that cannot be
+    │   ├── HookRefused                         a validation hook said no
+    │   └── ModelRefused                        a binding's model refused a value
+    ├── ConflictError                  exit 5   somebody else was first
+    │   ├── ExpectationFailed                   `expect` no longer holds
+    │   ├── IdempotencyMismatch                 the same key with other edits
+    │   ├── Contention                          the head kept moving
+    │   └── DirectoryHeld                       another process holds this directory
+    ├── UnavailableError               exit 6   a server or file that we need is not there
+    │   ├── FeedUnavailable                     one feed cannot answer
+    │   ├── NotMigrated                         no schema yet, or one newer than the code
+    │   └── OutcomeUnknown                      COMMIT was sent, its answer never came
+    ├── DeniedError                    exit 7   not allowed
+    │   ├── SignatureRefused                    not signed by a key that we trust
+    │   ├── RequirementFailed                   `require=` no longer holds
+    │   └── FilesRefused                        a foreign, corrupt or unsafe file
+    └── NotServedEverywhere            exit 8   committed, but stragglers remain
+
+Exit 9 (awaiting approval) is kept for proposals.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class TrimtabError(Exception):
+    """What was refused, why, and what to do.
+
+    `what` and `why` are sentences without a full stop at the end; `remedy` is the next step for a person. `code` is stable:
+    programs may match it.
+    """
+
+    code: ClassVar[str] = "internal"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
+        self.what, self.why, self.remedy = what, why, remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        if self.why:
+            parts[0] += f": {self.why}"
+        if self.remedy:
+            parts.append(self.remedy)
+        return ". ".join(part.rstrip(".") for part in parts) + "."
+
+    def to_dict(self) -> dict[str, str]:
+        """The error for programs: code, what, why and remedy."""
+        return {"code": self.code, "what": self.what, "why": self.why, "remedy": self.remedy}
+
+
+class UsageError(TrimtabError):
+    code = "usage"
+    exit_code = 2
+
+
+class PathError(UsageError):
+    code = "path"
+
+
+class LayerError(UsageError):
+    code = "layer"
+
+
+class SettingError(UsageError):
+    code = "setting"
+
+
+class NotFoundError(TrimtabError, KeyError):
+    code = "not_found"
+    exit_code = 3
+
+
+class PathNotFound(NotFoundError):
+    code = "path_not_found"
+
+
+class EnvironmentNotFound(NotFoundError):
+    code = "environment_not_found"
+
+
+class RevisionNotFound(NotFoundError):
+    code = "revision_not_found"
+
+
+class ValidationError(TrimtabError):
+    code = "refused"
+    exit_code = 4
+
+
+class ValueRefused(ValidationError):
+    code = "value"
+
+
+class LayerConflict(ValidationError):
+    code = "layer_conflict"
+
+
+class StructureRefused(ValidationError):
+    code = "structure"
+
+
+class HookRefused(ValidationError):
+    code = "hook"
+
+
+class ModelRefused(ValidationError):
+    code = "model"
+
+
+class ConflictError(TrimtabError):
+    code = "conflict"
+    exit_code = 5
+
+
+class ExpectationFailed(ConflictError):
+    code = "expectation"
+
+
+class IdempotencyMismatch(ConflictError):
+    code = "idempotency"
+
+
+class Contention(ConflictError):
+    code = "contention"
+
+
+class DirectoryHeld(ConflictError):
+    code = "directory_held"
+
+
+class UnavailableError(TrimtabError):
+    code = "unavailable"
+    exit_code = 6
+
+
+class FeedUnavailable(UnavailableError):
+    code = "feed"
+
+
+class NotMigrated(UnavailableError):
+    code = "not_migrated"
+
+
+class OutcomeUnknown(UnavailableError):
+    code = "outcome_unknown"
+
+
+class DeniedError(TrimtabError):
+    code = "denied"
+    exit_code = 7
+
+
+class SignatureRefused(DeniedError):
+    code = "signature"
+
+
+class RequirementFailed(DeniedError):
+    code = "requirement"
+
+
+class FilesRefused(DeniedError):
+    code = "files"
+
+
+class NotServedEverywhere(TrimtabError):
+    code = "not_served_everywhere"
+    exit_code = 8
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A remedy that names the known word closest to `name`, or the empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"Did you mean {close[0]}?" if close else ""

@@ -1,0 +1,91 @@
+"""Items and the edits that change them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from trimtab.model import canonical, paths
+from trimtab.model.errors import ValueRefused
+from trimtab.model.trees import HIDDEN
+
+Operation: TypeAlias = Literal["put", "hide", "remove"]
+CHECKSUM_BYTES: Final = 32
+_MODULUS: Final = 1 << (8 * CHECKSUM_BYTES)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Item:
+    """One leaf in one layer of one environment. `content` is canonical bytes, or `HIDDEN` for a tombstone."""
+
+    environment: str
+    layer: str
+    path: str
+    content: bytes
+
+    def digest(self) -> int:
+        """The item's share of the checksum: SHA-256 of its place and content as a number."""
+        return digest(self.environment, self.layer, self.path, self.content)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeafEdit:
+    """What a change does to one path of one layer of the edited environment: `put`, `hide` or `remove` that very item."""
+
+    layer: str
+    path: str
+    operation: Operation
+    content: bytes | None = None
+
+    @property
+    def outcome(self) -> bytes | None:
+        """What stands at the path afterwards."""
+        return {"put": self.content, "hide": HIDDEN, "remove": None}[self.operation]
+
+
+def digest(environment: str, layer: str, path: str, content: bytes) -> int:
+    """SHA-256 over environment, layer, path and content, separated by a byte that none of them can hold."""
+    return int.from_bytes(hashlib.sha256(f"{environment}\0{layer}\0{path}\0".encode() + content).digest(), "big")
+
+
+def add_checksums(checksum: bytes, plus: Iterable[int] = (), minus: Iterable[int] = ()) -> bytes:
+    """The checksum after items come and go: a sum modulo 2^256, so that order does not matter and a step costs O(1)."""
+    total = (int.from_bytes(checksum, "big") + sum(plus) - sum(minus)) % _MODULUS
+    return total.to_bytes(CHECKSUM_BYTES, "big")
+
+
+NO_ITEMS: Final = bytes(CHECKSUM_BYTES)
+"""The checksum of an empty state."""
+
+
+def leaves(path: str, value: object) -> list[tuple[str, bytes]]:
+    """The items that a value at a canonical path stands for: one for each scalar, array and empty object in it.
+
+    Raises `ValueRefused` or `PathError` for what cannot be stored.
+    """
+    found: list[tuple[str, bytes]] = []
+    _collect(path, value, found)
+    return found
+
+
+def _collect(path: str, value: object, found: list[tuple[str, bytes]]) -> None:
+    if isinstance(value, dict) and value:
+        for segment, below in value.items():
+            if not isinstance(segment, str):
+                raise ValueRefused(f"The key {segment!r} below {path} is refused", "keys are strings", "Quote it")
+            _collect(paths.child(path, segment), below, found)
+        return
+    try:
+        content = canonical.encode(value)
+    except ValueRefused as error:
+        raise ValueRefused(f"The value at {path} is refused", f"{error.what}: {error.why}", error.remedy) from error
+    if len(content) > canonical.MAX_ITEM_BYTES:
+        raise ValueRefused(
+            f"The value at {path} is refused",
+            f"it has {len(content)} bytes, at most {canonical.MAX_ITEM_BYTES} are allowed",
+            "Split it, or keep it in a file and store its name",
+        )
+    paths.parse(path)
+    found.append((path, content))

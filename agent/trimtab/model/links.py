@@ -1,0 +1,174 @@
+"""Links: what a revision adds to the line of one environment, and the message that carries it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import total_ordering
+from typing import Final
+
+import orjson
+
+from trimtab.model import canonical
+from trimtab.model.errors import SignatureRefused
+from trimtab.model.statements import SigningKey, Trust
+
+HASH_BYTES: Final = 32
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in history, ordered by epoch, then revision. (0, 0) stands before everything."""
+
+    epoch: int = 0
+    revision: int = 0
+
+    def __lt__(self, other: Position) -> bool:
+        return (self.epoch, self.revision) < (other.epoch, other.revision)
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.revision}"
+
+
+START: Final = Position()
+
+
+def genesis(environment: str, epoch: int) -> bytes:
+    """The previous hash of a line's first link in an epoch: SHA-256 of its name and epoch."""
+    return hashlib.sha256(f"trimtab line\0{environment}\0{epoch}".encode()).digest()
+
+
+def chain(previous_hash: bytes, change: bytes) -> bytes:
+    """The hash of a link: SHA-256 over the previous hash and the canonical bytes of the change."""
+    return hashlib.sha256(previous_hash + change).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One link. `previous_revision` is 0 for the first of a line in its epoch; `checksum` is the state's after it."""
+
+    environment: str
+    epoch: int
+    revision: int
+    previous_revision: int
+    previous_hash: bytes
+    hash: bytes
+    checksum: bytes
+    key_id: str = ""
+    signature: bytes = b""
+
+    @property
+    def position(self) -> Position:
+        """Its place in history."""
+        return Position(self.epoch, self.revision)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first of its line in its epoch, which comes with a snapshot."""
+        return self.previous_revision == 0
+
+    def fields(self) -> dict[str, canonical.Json]:
+        """What the signature covers."""
+        return {
+            "checksum": self.checksum.hex(),
+            "environment": self.environment,
+            "epoch": self.epoch,
+            "hash": self.hash.hex(),
+            "key_id": self.key_id,
+            "previous_hash": self.previous_hash.hex(),
+            "previous_revision": self.previous_revision,
+            "revision": self.revision,
+        }
+
+    def signed(self, key: SigningKey) -> Link:
+        """The link with the key's name and signature."""
+        named = replace(self, key_id=key.key_id)
+        return replace(named, signature=key.sign("link", named.fields()))
+
+    def header(self) -> bytes:
+        """The canonical JSON of the fields and the signature: a message's first line."""
+        return canonical.encode({**self.fields(), "signature": self.signature.hex()})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A link and the bytes of its change, as they travel."""
+
+    link: Link
+    change: bytes
+
+    @property
+    def position(self) -> Position:
+        """The link's place in history."""
+        return self.link.position
+
+    def encode(self) -> bytes:
+        """The bytes of stream, channel and journal: the link's JSON, a line feed, the change."""
+        return self.link.header() + b"\n" + self.change
+
+
+def read(message: bytes) -> Message:
+    """Take a message apart without trusting it; raises `SignatureRefused` for what no writer of ours made."""
+    header, line_feed, change = message.partition(b"\n")
+    try:
+        fields = orjson.loads(header)
+        if not line_feed or not isinstance(fields, dict) or set(fields) != _FIELDS:
+            raise ValueError("fields")  # noqa: TRY301 - becomes the refusal below
+        link = Link(
+            environment=_string(fields["environment"]),
+            epoch=_number(fields["epoch"]),
+            revision=_number(fields["revision"]),
+            previous_revision=_number(fields["previous_revision"]),
+            previous_hash=_digest(fields["previous_hash"]),
+            hash=_digest(fields["hash"]),
+            checksum=_digest(fields["checksum"]),
+            key_id=_string(fields["key_id"]),
+            signature=bytes.fromhex(_string(fields["signature"])),
+        )
+    except ValueError as error:  # JSONDecodeError is one
+        raise SignatureRefused(
+            "A message is refused", "it is not a link and a change", "Find out who publishes it"
+        ) from error
+    return Message(link, change)
+
+
+def verify(message: Message, trust: Trust, environment: str) -> None:
+    """Raise `SignatureRefused` unless the link is ours, for this environment, and hashes to this very change.
+
+    What it does not check is contiguity: that the previous hash is the reader's own is the replica's business.
+    """
+    link = message.link
+    if link.environment != environment:
+        raise SignatureRefused(
+            "A message is refused",
+            f"it belongs to the environment {link.environment[:80]!r}, not {environment!r}",
+            "Check the channels",
+        )
+    if chain(link.previous_hash, message.change) != link.hash:
+        raise SignatureRefused(
+            "A message is refused", "its change does not hash to its link", "Find out who publishes it"
+        )
+    trust.verify("link", link.fields(), link.key_id, link.signature)
+
+
+_FIELDS: Final = frozenset(Link.__dataclass_fields__)
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError("number")
+    return value
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("string")  # noqa: TRY004 - becomes the refusal in `read`
+    return value
+
+
+def _digest(value: object) -> bytes:
+    digest = bytes.fromhex(_string(value))
+    if len(digest) != HASH_BYTES:
+        raise ValueError("digest")
+    return digest

@@ -1,0 +1,99 @@
+"""Reports: what an agent tells the fleet about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Final
+
+import orjson
+
+from trimtab.model.errors import ValueRefused
+from trimtab.model.links import Position
+
+LIVE_SECONDS: Final = 15.0
+"""An agent is live if it reported this recently."""
+STRAGGLER_SECONDS: Final = 600.0
+"""A silent agent counts as a straggler for this long, unless it closed cleanly."""
+REPORT_SECONDS: Final = 5.0
+"""How often an agent reports when nothing happens."""
+MAX_REPORT_BYTES: Final = 64 * 1024
+
+
+class Status(str, Enum):
+    """How far a reader may trust the freshness of what it reads (DESIGN §6)."""
+
+    LIVE = "LIVE"
+    DEGRADED = "DEGRADED"
+    STALE = "STALE"
+    OFFLINE = "OFFLINE"
+    AHEAD = "AHEAD"
+    FORKED = "FORKED"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A binding that kept its own last good value: where, at which revision, and what its model said."""
+
+    path: str
+    revision: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One agent's report. `epoch` and `revision` name the served view, `proven` the store revision it is proven against.
+
+    `at` is stamped by the server that takes the report, in seconds of its clock.
+    """
+
+    agent: str
+    environment: str
+    labels: Mapping[str, str]
+    epoch: int
+    revision: int
+    proven: int
+    status: Status
+    staleness_seconds: float
+    hash: str = ""
+    refused: tuple[Refusal, ...] = ()
+    alarms: tuple[str, ...] = ()
+    closed: bool = False
+    at: float = field(default=0.0)
+
+    def encode(self) -> bytes:
+        """JSON for `:fleet` and `trimtab_report_v1`; refusals are shortened to fit 64 KiB."""
+        fields = {**asdict(self), "status": self.status.value, "labels": dict(self.labels)}
+        fields["refused"] = [{**asdict(one), "reason": one.reason[:500]} for one in self.refused[:50]]
+        fields["alarms"] = [alarm[:500] for alarm in self.alarms[:20]]
+        return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+
+    def serves(self, position: Position) -> bool:
+        """Whether this agent serves a revision: its view reached it, or is proven up to date at a later store revision."""
+        return Position(self.epoch, max(self.revision, self.proven)) >= position
+
+
+def decode(text: bytes) -> Report:
+    """Read a report; raises `ValueRefused` if it is none. Agents write these: nothing in it is trusted."""
+    try:
+        fields = orjson.loads(text)
+        return Report(
+            agent=str(fields["agent"]),
+            environment=str(fields["environment"]),
+            labels={str(name): str(label) for name, label in fields["labels"].items()},
+            epoch=int(fields["epoch"]),
+            revision=int(fields["revision"]),
+            proven=int(fields["proven"]),
+            status=Status(fields["status"]),
+            staleness_seconds=float(fields["staleness_seconds"]),
+            hash=str(fields["hash"]),
+            refused=tuple(Refusal(str(r["path"]), int(r["revision"]), str(r["reason"])) for r in fields["refused"]),
+            alarms=tuple(str(alarm) for alarm in fields["alarms"]),
+            closed=bool(fields["closed"]),
+            at=float(fields["at"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueRefused(
+            "This report is refused", f"it is malformed ({type(error).__name__})", "Update the agent"
+        ) from error
