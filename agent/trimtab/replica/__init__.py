@@ -1,0 +1,1 @@
+"""The replica: the sans-I/O core of an agent."""

@@ -1,0 +1,93 @@
+"""Freshness: when the served state was last proven to be the newest.
+
+Only a primary's answer certifies, and it is dated before asking. An answer names a head; it counts once our verified
+line holds that very link. A replica's answer, a message that arrived, and a live connection prove nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from trimtab.model.links import START, Position
+from trimtab.model.reports import Status
+from trimtab.replica.line import Line
+
+CERTIFIED_POLLS = 3
+"""A certificate is fresh for this many poll intervals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A primary's answer: at `asked_at` (our clock) its head of our line was `position` with `hash`."""
+
+    position: Position
+    hash: bytes
+    store_revision: int
+    asked_at: float
+
+
+class Freshness:
+    """Certificates, open and redeemed, and what contradicts them."""
+
+    def __init__(self) -> None:
+        self.certified_at = -math.inf
+        self.proven = START
+        self.poll_after = 0.5
+        self.subscribed = False
+        self.ahead = ""
+        self.forked = ""
+        self._open: Certificate | None = None
+
+    def answered(self, certificate: Certificate, line: Line, line_when_asked: Position, floor: Position) -> None:
+        """Take a primary's answer, and compare it with what we had proven when we asked."""
+        held = max(line_when_asked, floor)
+        if certificate.position < held:
+            self.ahead = (
+                f"the store is at {certificate.position}, which is behind {held} that was served from it before"
+            )
+        else:
+            self.ahead = ""
+        if line.knows_past(certificate.position) and line.hash_at(certificate.position) != certificate.hash:
+            self.forked = f"the store's revision {certificate.position} is not the one that we followed"
+        if self._open is None or certificate.asked_at >= self._open.asked_at:
+            self._open = certificate
+
+    def redeem(self, line: Line, served: Position) -> None:
+        """Certify if the line has reached, and holds, the link that the open certificate names.
+
+        What is certified is the served view: while it stays behind the line, nothing is.
+        """
+        certificate = self._open
+        if certificate is None or line.position < certificate.position:
+            return
+        holds = line.hash_at(certificate.position) == certificate.hash
+        if holds and served == line.position and not self.ahead and not self.forked:
+            self.certified_at = max(self.certified_at, certificate.asked_at)
+            proven = Position(certificate.position.epoch, certificate.store_revision)
+            self.proven = max(self.proven, proven)
+        self._open = None
+
+    def new_epoch(self) -> None:
+        """A new epoch ends every contradiction, and what was proven about the old one says nothing about it."""
+        self.forked = self.ahead = ""
+        self._open = None
+
+    @property
+    def awaited(self) -> Position:
+        """The position that the open certificate waits for; (0, 0) without one."""
+        return START if self._open is None else self._open.position
+
+    def staleness(self, now: float) -> float:
+        """Seconds since the served state was last proven the newest; infinite if it never was in this process."""
+        return max(0.0, now - self.certified_at)
+
+    def status(self, now: float) -> Status:
+        """How far freshness can be trusted (DESIGN §6)."""
+        if self.forked:
+            return Status.FORKED
+        if self.ahead:
+            return Status.AHEAD
+        if self.staleness(now) <= CERTIFIED_POLLS * self.poll_after:
+            return Status.LIVE if self.subscribed else Status.DEGRADED
+        return Status.STALE if self.certified_at > -math.inf else Status.OFFLINE

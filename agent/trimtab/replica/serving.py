@@ -1,0 +1,164 @@
+"""Serving: which verified state the readers see.
+
+The line follows the chain; the served view may stay behind it, for three reasons: the labels no longer meet
+`require=`, a binding refuses a value under `hold="all"`, or a revision is quarantined after unclean ends. It never
+goes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Literal, TypeAlias
+
+from trimtab.model import labels, layers, links, views
+from trimtab.model.changes import Change
+from trimtab.model.links import Position
+from trimtab.model.reports import Refusal
+from trimtab.model.resolution import ABSENT, Absent
+from trimtab.model.snapshots import Snapshot
+from trimtab.model.states import STEP
+from trimtab.model.values import Document, Value
+from trimtab.model.views import View
+from trimtab.replica.events import Differences, Effect, Pause, Raise, Serve, Withhold
+
+Hold: TypeAlias = Literal["binding", "all"]
+Admit: TypeAlias = Callable[[View, Position], Sequence[Refusal]]
+"""What the bindings would refuse of a view. Pure: it changes nothing."""
+
+
+def admit_all(_view: View, _position: Position) -> Sequence[Refusal]:
+    """The judge of a reader without bindings."""
+    return ()
+
+
+class Serving:
+    """The served view, and what keeps a newer one from being served."""
+
+    def __init__(
+        self,
+        identity: Mapping[str, str],
+        require: Mapping[str, str] | None = None,
+        hold: Hold = "binding",
+        admit: Admit = admit_all,
+    ) -> None:
+        self._identity = dict(identity)
+        self._require = dict(require or {})
+        self._hold = hold
+        self._admit = admit
+        self._built: tuple[Snapshot, View] | None = None
+        self.view: View | None = None
+        self.position = links.START
+        self.hash = b""
+        self.quarantined: Position | None = None
+        self.withheld = ""
+        self.held: tuple[Refusal, ...] = ()
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the newest verified state, served or not; the identity alone before the first."""
+        return self._identity if self._built is None else self._built[1].labels
+
+    def offer(
+        self, snapshot: Snapshot, change: Change | None = None, follows: Position = links.START
+    ) -> Generator[Effect, None, None]:
+        """Resolve a newer state, and serve it unless something holds it back. Yields `Pause` between steps.
+
+        `change` is the one change that leads to it from the state at `follows`, None where more lie between.
+        """
+        if snapshot.position <= self.position:
+            return
+        built = None if self._built is None else self._built[0].position
+        view, differences = yield from self._resolve(snapshot, change if built == follows else None)
+        urgent = change is not None and change.urgent
+        unmet = self._unmet(view)
+        if unmet:
+            self.withheld = unmet
+            yield Withhold(unmet)
+            return
+        self.withheld = ""
+        if self.quarantined is not None and snapshot.position <= self.quarantined and not urgent:
+            return
+        self.held = tuple(self._admit(view, snapshot.position)) if self._hold == "all" else ()
+        if self.held and not urgent:
+            for refusal in self.held:
+                yield Raise("held", f"{refusal.path} at revision {refusal.revision}: {refusal.reason}")
+            return
+        self.quarantined = None
+        yield from self._swap(snapshot, view, differences if built == follows == self.position else None)
+
+    def quarantine(self, proven: Snapshot, upto: Position) -> Generator[Effect, None, None]:
+        """Serve the proven state although a newer one is verified, until a newer or an urgent revision comes."""
+        yield from self.offer(proven)
+        self.quarantined = upto
+        yield Raise("quarantined", f"after unclean ends revision {proven.position} is served instead of {upto}")
+
+    def _resolve(
+        self, snapshot: Snapshot, change: Change | None
+    ) -> Generator[Effect, None, tuple[View, Differences | None]]:
+        """The view of a state, and how it differs from the last one resolved, None where that is not known.
+
+        It is advanced from the last one where one change lies between and the labels stay.
+        """
+        if change is not None and self._built is not None:
+            view = self._built[1]
+            moved = any(labels.is_label_path(path) for path in change.paths)
+            found = labels.effective(snapshot.state, self._identity) if moved else view.labels
+            if found == view.labels:
+                seen = [edit.path for edit in change.edits if layers.parse(edit.layer).matches(found)]
+                view, differences = views.advance(view, snapshot.state, seen)
+                self._built = (snapshot, view)
+                return view, differences
+        view = yield from self._resolve_whole(snapshot)
+        self._built = (snapshot, view)
+        return view, None
+
+    def _resolve_whole(self, snapshot: Snapshot) -> Generator[Effect, None, View]:
+        found = labels.effective(snapshot.state, self._identity)
+        view = views.empty(found)
+        for step in views.build_steps(snapshot.state, found):
+            if step is None:
+                yield Pause()
+            else:
+                view = step
+        return view
+
+    def _swap(self, snapshot: Snapshot, view: View, known: Differences | None) -> Generator[Effect, None, None]:
+        """`known` are the differences from the served view, None where they must be found by comparing."""
+        reload = known is None
+        differences = known if known is not None else (yield from _compare(self.view, view))
+        self.view, self.position, self.hash = view, snapshot.position, snapshot.hash
+        yield Serve(
+            view=view,
+            position=snapshot.position,
+            hash=snapshot.hash,
+            differences=differences,
+            reload=reload,
+        )
+
+    def _unmet(self, view: View) -> str:
+        """Why the labels do not meet `require=`; empty if they do."""
+        unmet = [
+            f"{dimension}={label} is required, configuration says {view.labels.get(dimension, 'nothing')}"
+            for dimension, label in self._require.items()
+            if view.labels.get(dimension) != label
+        ]
+        return "; ".join(unmet)
+
+
+def _compare(old: View | None, new: View) -> Generator[Effect, None, Differences]:
+    """The leaves that differ between two views, found in steps. Before the first view everything is new: no event."""
+    differences: dict[str, tuple[Value | Absent, Value | Absent]] = {}
+    if old is None:
+        return differences
+    for count, path in enumerate({*old.leaf_paths(), *new.leaf_paths()}, 1):
+        before, after = _leaf(old, path), _leaf(new, path)
+        if before is not after and not views.same(before, after):
+            differences[path] = (before, after)
+        if count % STEP == 0:
+            yield Pause()
+    return differences
+
+
+def _leaf(view: View, path: str) -> Value | Absent:
+    value = view.index.get(path, ABSENT)
+    return ABSENT if isinstance(value, Document) and value else value
