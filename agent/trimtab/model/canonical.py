@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal, InvalidOperation
-from typing import Final, NoReturn, TypeAlias
+from math import isfinite
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 import orjson
 
 from trimtab.model.errors import ValueRefused
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 MAX_DEPTH: Final = 32
 MAX_ITEM_BYTES: Final = 64 * 1024
@@ -32,8 +33,8 @@ _QUOTE: Final = "Write it as a string, in double quotes, to keep it exactly"
 def encode(value: object) -> bytes:
     """The canonical bytes of a JSON value.
 
-    Takes None, bool, int, float, str, list, tuple and dict with str keys; raises `ValueRefused` for anything else and for
-    every value that has no exact form.
+    Takes None, bool, int, float, str, list, tuple and dict with str keys; raises `ValueRefused` for anything else and
+    for every value that has no exact form.
     """
     _check(value, 0)
     try:
@@ -90,30 +91,21 @@ def real(literal: str) -> float:
     raise ValueRefused(f"The number {_short(literal)} is refused", "it would come back as another number", _QUOTE)
 
 
-def _check(value: object, depth: int) -> None:
-    kind = type(value)
+def _check(value: Any, depth: int) -> None:
+    kind = cast(
+        "type[object]", type(value)
+    )  # exact types: a subclass (an enum, a decimal of a library) may print as something else
     if kind is str:
-        _check_text(value, "string")  # type: ignore[arg-type]  # narrowed by `kind`, which is faster than isinstance
-    elif kind is bool or value is None:
-        return
+        _check_text(value, "string")
     elif kind is int:
-        if not _MIN_INTEGER <= value <= _MAX_INTEGER:  # type: ignore[operator]
+        if not _MIN_INTEGER <= value <= _MAX_INTEGER:
             raise ValueRefused(f"The number {_short(str(value))} is refused", "it does not fit in 64 bits", _QUOTE)
     elif kind is float:
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - the test for NaN
+        if not isfinite(value):
             raise ValueRefused(f"The number {value} is refused", "JSON has no NaN and no Infinity", "Use null")
-    elif kind is list or kind is tuple:
-        _descend(depth)
-        for element in value:  # type: ignore[attr-defined]
-            _check(element, depth + 1)
-    elif kind is dict:
-        _descend(depth)
-        for key, element in value.items():  # type: ignore[attr-defined]
-            if type(key) is not str:
-                raise ValueRefused(f"The key {key!r} is refused", "keys are strings", "Quote it")
-            _check_text(key, "key")
-            _check(element, depth + 1)
-    else:
+    elif kind is list or kind is tuple or kind is dict:
+        _check_container(value, depth)
+    elif kind is not bool and value is not None:
         raise ValueRefused(
             f"A {kind.__name__} is refused",
             "only null, booleans, numbers, strings, lists and objects with string keys are JSON",
@@ -121,9 +113,18 @@ def _check(value: object, depth: int) -> None:
         )
 
 
-def _descend(depth: int) -> None:
+def _check_container(value: list[Any] | tuple[Any, ...] | dict[Any, Any], depth: int) -> None:
     if depth >= MAX_DEPTH:
         raise _too_deep()
+    if not isinstance(value, dict):
+        for element in value:
+            _check(element, depth + 1)
+        return
+    for key, element in value.items():
+        if type(key) is not str:
+            raise ValueRefused(f"The key {key!r} is refused", "keys are strings", "Quote it")
+        _check_text(key, "key")
+        _check(element, depth + 1)
 
 
 def _too_deep() -> ValueRefused:

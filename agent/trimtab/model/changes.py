@@ -1,17 +1,18 @@
 """Changes: what one revision did, as canonical bytes that are hashed, stored and sent as they are.
 
-    {"author": …, "edits": [{"layer": "", "path": "risk.global.max_leverage", "put": 2.5}, …], "environment": "production",
-     "kind": "edit", "reason": …, "time": "2026-01-05T14:03:07Z", "urgent": false, "v": 1}
+    {"author": …, "edits": [{"layer": "", "path": "risk.global.max_leverage", "put": 2.5}, …],
+     "environment": "production", "kind": "edit", "reason": …, "time": "2026-01-05T14:03:07Z", "urgent": false, "v": 1}
 
 Edits are leaf by leaf (`put`, `hide` or `remove`), sorted by layer and path, each place once. A change of structure or
-the declaration of an epoch carries `structure` or `epoch` as well; it is not applied from its edits: whoever follows takes
-the signed snapshot of that revision. Revision and hash belong to the links (`trimtab.model.links`).
+the declaration of an epoch carries `structure` or `epoch` as well; it is not applied from its edits: whoever follows
+takes the signed snapshot of that revision. Revision and hash belong to the links (`trimtab.model.links`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, Literal, TypeAlias, cast, get_args
 
 import orjson
@@ -178,7 +179,7 @@ def _read_epoch(fields: canonical.Json) -> EpochRecord | None:
 
 def _check_order(edits: Sequence[LeafEdit]) -> None:
     places = [(edit.layer, edit.path) for edit in edits]
-    if any(one >= two for one, two in zip(places, places[1:], strict=False)):
+    if any(one >= two for one, two in pairwise(places)):
         raise ValueRefused(
             "This change is refused", "its edits are not sorted, or one place stands twice", "Update the writer"
         )

@@ -22,6 +22,8 @@
     │   └── DirectoryHeld                       another process holds this directory
     ├── UnavailableError               exit 6   a server or file that we need is not there
     │   ├── FeedUnavailable                     one feed cannot answer
+    │   │   └── FeedDenied         exit 7       its server refuses us: a wrong password, a missing right
+    │   ├── PersistFailed                       the agent's directory could not be written
     │   ├── NotMigrated                         no schema yet, or one newer than the code
     │   └── OutcomeUnknown                      COMMIT was sent, its answer never came
     ├── DeniedError                    exit 7   not allowed
@@ -43,8 +45,8 @@ from typing import ClassVar
 class TrimtabError(Exception):
     """What was refused, why, and what to do.
 
-    `what` and `why` are sentences without a full stop at the end; `remedy` is the next step for a person. `code` is stable:
-    programs may match it.
+    `what` and `why` are sentences without a full stop at the end; `remedy` is the next step for a person. `code` is
+    stable: programs may match it.
     """
 
     code: ClassVar[str] = "internal"
@@ -68,120 +70,189 @@ class TrimtabError(Exception):
 
 
 class UsageError(TrimtabError):
+    """The call itself is wrong."""
+
     code = "usage"
     exit_code = 2
 
 
 class PathError(UsageError):
+    """A path outside the grammar or its limits."""
+
     code = "path"
 
 
 class LayerError(UsageError):
+    """A selector, dimension or label outside the grammar."""
+
     code = "layer"
 
 
 class SettingError(UsageError):
+    """A flag, variable or file that configures us cannot be used."""
+
     code = "setting"
 
 
 class NotFoundError(TrimtabError, KeyError):
+    """What was asked for is not there."""
+
     code = "not_found"
     exit_code = 3
 
 
 class PathNotFound(NotFoundError):
+    """Nothing resolves at a path."""
+
     code = "path_not_found"
 
 
 class EnvironmentNotFound(NotFoundError):
+    """No environment has this name."""
+
     code = "environment_not_found"
 
 
 class RevisionNotFound(NotFoundError):
+    """No revision has this number."""
+
     code = "revision_not_found"
 
 
 class ValidationError(TrimtabError):
+    """Refused by a rule; nothing changed."""
+
     code = "refused"
     exit_code = 4
 
 
 class ValueRefused(ValidationError):
+    """JSON outside the limits."""
+
     code = "value"
 
 
 class LayerConflict(ValidationError):
+    """A scalar and a subtree at one path, in two layers that one reader can see."""
+
     code = "layer_conflict"
 
 
 class StructureRefused(ValidationError):
+    """Environments or dimensions that cannot be."""
+
     code = "structure"
 
 
 class HookRefused(ValidationError):
+    """A validation hook said no."""
+
     code = "hook"
 
 
 class ModelRefused(ValidationError):
+    """A binding's model refused a value."""
+
     code = "model"
 
 
 class ConflictError(TrimtabError):
+    """Somebody else was first."""
+
     code = "conflict"
     exit_code = 5
 
 
 class ExpectationFailed(ConflictError):
+    """What an edit was based on has changed since."""
+
     code = "expectation"
 
 
 class IdempotencyMismatch(ConflictError):
+    """An idempotency key was used before, with other edits."""
+
     code = "idempotency"
 
 
 class Contention(ConflictError):
+    """The head kept moving."""
+
     code = "contention"
 
 
 class DirectoryHeld(ConflictError):
+    """Another process holds this directory."""
+
     code = "directory_held"
 
 
 class UnavailableError(TrimtabError):
+    """A server or file that we need is not there."""
+
     code = "unavailable"
     exit_code = 6
 
 
 class FeedUnavailable(UnavailableError):
+    """One feed cannot answer."""
+
     code = "feed"
 
 
+class FeedDenied(FeedUnavailable):
+    """A feed's server refuses us: a wrong password, a missing right."""
+
+    code = "feed_denied"
+    exit_code = 7
+
+
+class PersistFailed(UnavailableError):
+    """The agent's directory could not be written; what is in memory goes on."""
+
+    code = "persist"
+
+
 class NotMigrated(UnavailableError):
+    """The database has no schema yet, or one newer than the code."""
+
     code = "not_migrated"
 
 
 class OutcomeUnknown(UnavailableError):
+    """COMMIT was sent and its answer never came."""
+
     code = "outcome_unknown"
 
 
 class DeniedError(TrimtabError):
+    """Not allowed."""
+
     code = "denied"
     exit_code = 7
 
 
 class SignatureRefused(DeniedError):
+    """Not signed by a key that we trust."""
+
     code = "signature"
 
 
 class RequirementFailed(DeniedError):
+    """What a process asserted with `require=` does not hold."""
+
     code = "requirement"
 
 
 class FilesRefused(DeniedError):
+    """A foreign, corrupt or unsafe file."""
+
     code = "files"
 
 
 class NotServedEverywhere(TrimtabError):
+    """Committed, but stragglers remain."""
+
     code = "not_served_everywhere"
     exit_code = 8
 

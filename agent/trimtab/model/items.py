@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 from trimtab.model import canonical, paths
 from trimtab.model.errors import ValueRefused
@@ -32,7 +32,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, order=True)
 class LeafEdit:
-    """What a change does to one path of one layer of the edited environment: `put`, `hide` or `remove` that very item."""
+    """What a change does to one path of one layer of the edited environment: puts, hides or removes that very item."""
 
     layer: str
     path: str
@@ -71,14 +71,15 @@ def leaves(path: str, value: object) -> list[tuple[str, bytes]]:
 
 
 def _collect(path: str, value: object, found: list[tuple[str, bytes]]) -> None:
+    paths.parse(path)
     if isinstance(value, dict) and value:
-        for segment, below in value.items():
+        for segment, below in cast("dict[object, object]", value).items():
             if not isinstance(segment, str):
                 raise ValueRefused(f"The key {segment!r} below {path} is refused", "keys are strings", "Quote it")
             _collect(paths.child(path, segment), below, found)
         return
     try:
-        content = canonical.encode(value)
+        content = canonical.encode(value)  # pyright: ignore[reportUnknownArgumentType] - an empty dict of anything
     except ValueRefused as error:
         raise ValueRefused(f"The value at {path} is refused", f"{error.what}: {error.why}", error.remedy) from error
     if len(content) > canonical.MAX_ITEM_BYTES:
@@ -87,5 +88,4 @@ def _collect(path: str, value: object, found: list[tuple[str, bytes]]) -> None:
             f"it has {len(content)} bytes, at most {canonical.MAX_ITEM_BYTES} are allowed",
             "Split it, or keep it in a file and store its name",
         )
-    paths.parse(path)
     found.append((path, content))

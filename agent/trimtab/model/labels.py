@@ -29,16 +29,18 @@ def effective(state: State, identity: Mapping[str, str]) -> dict[str, str]:
 
     What could not have passed `check_edit` is left out rather than trusted.
     """
-    labels = dict(identity)
     bot = identity.get("bot")
     if bot is None:
-        return labels
+        return dict(identity)
     attributes = resolution.resolve_at(state, identity, labels_path(bot))
-    if isinstance(attributes, Document):
-        for dimension, label in attributes.items():
-            if dimension not in layers.IDENTITY_DIMENSIONS and isinstance(label, str) and _is_label(dimension, label):
-                labels[dimension] = label
-    return labels
+    if not isinstance(attributes, Document):
+        return dict(identity)
+    found = {
+        dimension: label
+        for dimension, label in attributes.items()
+        if dimension not in layers.IDENTITY_DIMENSIONS and isinstance(label, str) and _is_label(dimension, label)
+    }
+    return {**found, **identity}
 
 
 def declared_bots(state: State) -> list[str]:
@@ -59,8 +61,8 @@ def is_label_path(path: str) -> bool:
 def check_edit(layer: str, path: str, content: bytes | None) -> None:
     """Refuse an item in `fleet.bots.<bot>.labels` that could not decide labels.
 
-    Raises `LayerError` for an identity dimension or for a selector on an attribute label around it, `ValueRefused` for a
-    label that is not a string in a flat object.
+    Raises `LayerError` for an identity dimension or for a selector on an attribute label around it, `ValueRefused` for
+    a label that is not a string in a flat object.
     """
     segments = paths.parse(path)
     if segments[:2] != _PREFIX or len(segments) < _DEPTH - 1 or segments[3] != "labels" or content is None:

@@ -1,7 +1,7 @@
 """Layers and selectors: whom an item applies to.
 
-An item stands in the layer `common` (the empty selector) or in an overlay, whose selector names one label for each of one
-or more dimensions. As text the labels are sorted by dimension: `mode=live,region=ny4`; the empty text is `common`.
+An item stands in the layer `common` (the empty selector) or in an overlay, whose selector names one label for each of
+one or more dimensions. As text the labels are sorted by dimension: `mode=live,region=ny4`; the empty text is `common`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from trimtab.model.errors import LayerError
 
@@ -73,7 +73,8 @@ def parse(text: str) -> Selector:
 
 def of(labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> Selector:
     """The selector that names these labels."""
-    pairs = sorted(labels.items() if isinstance(labels, Mapping) else labels)
+    named = cast("Mapping[str, str]", labels).items() if isinstance(labels, Mapping) else labels
+    pairs = sorted(named)
     for dimension, label in pairs:
         check_label(dimension, label)
     if len({dimension for dimension, _ in pairs}) != len(pairs):
@@ -81,13 +82,13 @@ def of(labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> Selector:
     return Selector(tuple(pairs))
 
 
-def check_label(dimension: str, label: str) -> None:
+def check_label(dimension: object, label: object) -> None:
     """Refuse a dimension or label outside the grammar."""
     if not isinstance(dimension, str) or not _DIMENSION.fullmatch(dimension):
         raise LayerError(f"The dimension {dimension!r} is refused", "it is lower-case letters, digits and _", _EXAMPLE)
     if not isinstance(label, str) or not _LABEL.fullmatch(label):
         raise LayerError(
-            f"The label {dimension}={label!r} is refused", "a label is 1 to 128 of A–Z a–z 0–9 _ . : / @ + -", _EXAMPLE
+            f"The label {dimension}={label!r} is refused", "a label is 1 to 128 of A-Z a-z 0-9 _ . : / @ + -", _EXAMPLE
         )
 
 

@@ -112,8 +112,8 @@ def read(message: bytes) -> Message:
     """Take a message apart without trusting it; raises `SignatureRefused` for what no writer of ours made."""
     header, line_feed, change = message.partition(b"\n")
     try:
-        fields = orjson.loads(header)
-        if not line_feed or not isinstance(fields, dict) or set(fields) != _FIELDS:
+        fields: dict[str, object] = orjson.loads(header)
+        if not line_feed or type(fields) is not dict or fields.keys() != _FIELDS:
             raise ValueError("fields")  # noqa: TRY301 - becomes the refusal below
         link = Link(
             environment=_string(fields["environment"]),

@@ -1,13 +1,13 @@
-"""Paths: where a value sits.
+r"""Paths: where a value sits.
 
     path     = segment *( "." segment )
     segment  = bare / quoted
     bare     = 1*( letter / digit / "_" / "-" / "/" / ":" / "@" / "+" / "$" / "#" / "%" / "~" )     ASCII
-    quoted   = DQUOTE 1*( any character, with \\" for a quote and \\\\ for a backslash ) DQUOTE
+    quoted   = DQUOTE 1*( any character, with \" for a quote and \\ for a backslash ) DQUOTE
 
-A segment is written bare where it can be, so every path has one canonical text; that text is the key everywhere. Control
-characters, bidirectional controls and lone surrogates are refused. Limits: 32 segments, 255 bytes a segment, 1,024 bytes
-a path (UTF-8).
+A segment is written bare where it can be, so every path has one canonical text; that text is the key everywhere.
+Control characters, bidirectional controls and lone surrogates are refused. Limits: 32 segments, 255 bytes a segment,
+1,024 bytes a path (UTF-8).
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def parse(text: str) -> tuple[str, ...]:
     segments: list[str] = []
     position = 0
     while True:
-        segment, position = _quoted(text, position) if text[position : position + 1] == '"' else _bare(text, position)
+        read = _quoted if text[position : position + 1] == '"' else _bare
+        segment, position = read(text, position)
         segments.append(segment)
         if position == len(text):
             break
@@ -84,7 +85,7 @@ def write(segment: str) -> str:
 def parents(text: str) -> tuple[str, ...]:
     """Every proper ancestor of a canonical path, nearest first: `a.b.c` → `a.b`, `a`."""
     if '"' not in text:
-        found = []
+        found: list[str] = []
         cut = text.rfind(".")
         while cut != -1:
             found.append(text[:cut])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 import orjson
@@ -21,7 +21,7 @@ REPORT_SECONDS: Final = 5.0
 MAX_REPORT_BYTES: Final = 64 * 1024
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """How far a reader may trust the freshness of what it reads (DESIGN §6)."""
 
     LIVE = "LIVE"
@@ -43,7 +43,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One agent's report. `epoch` and `revision` name the served view, `proven` the store revision it is proven against.
+    """One agent's report. `epoch` and `revision` name the served view, `proven` the store revision that proves it.
 
     `at` is stamped by the server that takes the report, in seconds of its clock.
     """
@@ -70,7 +70,7 @@ class Report:
         return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
 
     def serves(self, position: Position) -> bool:
-        """Whether this agent serves a revision: its view reached it, or is proven up to date at a later store revision."""
+        """Whether this agent serves a revision: its view reached it, or is proven up to date at a later one."""
         return Position(self.epoch, max(self.revision, self.proven)) >= position
 
 

@@ -1,8 +1,8 @@
 """Resolution: what a reader with given labels sees (DESIGN §3).
 
-The layers that match the labels are ranked: the more specific selector first, then the nearer environment. At every path
-the first layer that holds something decides: content wins, a tombstone masks its path and all below it in lower ranks.
-An object shows its visible children; an empty object shows only where nothing below it resolves.
+The layers that match the labels are ranked: the more specific selector first, then the nearer environment. At every
+path the first layer that holds something decides: content wins, a tombstone masks its path and all below it in lower
+ranks. An object shows its visible children; an empty object shows only where nothing below it resolves.
 """
 
 from __future__ import annotations
@@ -187,6 +187,7 @@ def _conflict(scalar: str, scalar_layer: LayerKey, leaf: str, leaf_layer: LayerK
 
     return LayerConflict(
         f"{scalar} cannot be a value and hold {leaf} as well",
-        f"{name(scalar_layer)} has a value at {scalar}, {name(leaf_layer)} has an item at {leaf}, and one reader can see both",
+        f"{name(scalar_layer)} has a value at {scalar}, {name(leaf_layer)} has an item at {leaf}, "
+        "and one reader can see both",
         "Unset one of the two first",
     )

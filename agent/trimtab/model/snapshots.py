@@ -1,7 +1,7 @@
 """Snapshots: every item of a line at one revision, as signed bytes.
 
     trimtab-snapshot 1
-    {"checksum": …, "dimensions": […], "environment": …, "epoch": …, "hash": …, "items": 2, "lineage": […], "revision": …}
+    {"checksum": …, "dimensions": […], "environment": …, "epoch": …, "hash": …, "items": 2, "lineage": […], …}
     ["base","",1]
     risk.global.max_leverage
     3.0
@@ -185,11 +185,8 @@ def decode_steps(statement: Statement, text: bytes) -> Iterator[Snapshot | None]
 
 def decode(statement: Statement, text: bytes) -> Snapshot:
     """`decode_steps` in one go."""
-    snapshot: Snapshot | None = None
-    for snapshot in decode_steps(statement, text):
-        pass
-    if snapshot is None:
-        raise _refused("it is empty")
+    snapshot = next((step for step in decode_steps(statement, text) if step is not None), None)
+    assert snapshot is not None, "the last step is the snapshot"
     return snapshot
 
 

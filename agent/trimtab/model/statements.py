@@ -1,8 +1,8 @@
 """Signing and trusting: Ed25519 over domain-separated statements.
 
-A link and a snapshot are each signed over the canonical JSON of all their fields, behind a domain of their own, so that no
-signature of the one can pass for the other. Every signature names its key. Who may sign is pinned in a `Trust`, which
-comes from a file on the reader's machine and never from a store.
+A link and a snapshot are each signed over the canonical JSON of all their fields, behind a domain of their own, so
+that no signature of the one can pass for the other. Every signature names its key. Who may sign is pinned in a `Trust`,
+which comes from a file on the reader's machine and never from a store.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class State:
     """`trees` holds one tree for each layer of each environment of the lineage that has items."""
 
     lineage: Lineage
-    trees: Mapping[LayerKey, Node] = field(default_factory=dict)
+    trees: Mapping[LayerKey, Node] = field(default_factory=dict[LayerKey, Node])
     checksum: bytes = NO_ITEMS
     count: int = 0
 

@@ -1,8 +1,8 @@
 """The items of one layer as a persistent tree.
 
-A node's children are leaves (the canonical bytes of a value) or nodes; a node may hold content of its own, for a tombstone
-or an empty object above other items. A tombstone is `HIDDEN`, the empty bytes, which no value encodes to. Leaves are
-plain bytes so that the garbage collector never visits them.
+A node's children are leaves (the canonical bytes of a value) or nodes; a node may hold content of its own, for a
+tombstone or an empty object above other items. A tombstone is `HIDDEN`, the empty bytes, which no value encodes to.
+Leaves are plain bytes so that the garbage collector never visits them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Branch: TypeAlias = "bytes | Node"
 class Node:
     """An interior path of one layer: `children` by segment, and the content that stands at the path itself, if any."""
 
-    children: dict[str, Branch] | Map[str, Branch] = field(default_factory=dict)
+    children: dict[str, Branch] | Map[str, Branch] = field(default_factory=dict[str, "Branch"])
     content: bytes | None = None
 
 

@@ -13,7 +13,7 @@ from immutables import Map
 
 from trimtab.model.canonical import Json
 
-Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...] | Document"
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | Document | None"
 
 WIDE: Final = 64
 """Up to this many children live in a plain dict, which is copied at a change; more live in a persistent map."""

@@ -1,7 +1,7 @@
 """Views: a state resolved for one set of labels.
 
-A view is two things that share their values: the tree of documents, and an index from every path, leaf or interior, to its
-value. Both are persistent, so a change makes a new view at the cost of the paths that it touches. The index is an
+A view is two things that share their values: the tree of documents, and an index from every path, leaf or interior, to
+its value. Both are persistent, so a change makes a new view at the cost of the paths that it touches. The index is an
 `immutables.Map`: a read costs little more than a dict's, and an update does not copy what it leaves alone
 (docs/decisions/0002-hot-map.md has the measurements).
 """
