@@ -1,0 +1,1 @@
+"""Real servers from wheels, started as ordinary child processes: no root needed, no docker, nothing daemonized."""
