@@ -2,8 +2,8 @@
 
 Events go in, effects come out (`trimtab.replica.events`). `handle` is a generator, so that long work (a snapshot of
 many items) is cut into steps: the driver carries out each effect as it comes, and lets other threads run at each
-`Pause`. One event is handled to its end before the next one starts. Time and randomness are given, so a seed replays a run
-exactly.
+`Pause`. One event is handled to its end before the next one starts. Time and randomness are given, so a seed replays
+a run exactly.
 """
 
 from __future__ import annotations

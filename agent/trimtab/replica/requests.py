@@ -66,16 +66,16 @@ class Requests:
 
     def forget(self, source: Source) -> None:
         """Let go of everything that is open at a feed that was lost."""
-        for kind in [kind for kind, request in self._open.items() if request.source == source]:
-            del self._open[kind]
+        for request in [request for request in self._open.values() if request.source == source]:
+            self.close(request.number)
 
     def expire(self, now: float) -> list[Request]:
         """Let go of requests that nobody answered in time."""
-        late = {kind: request for kind, request in self._open.items() if now - request.asked_at > PATIENCE_SECONDS}
-        for kind, request in late.items():
-            del self._open[kind]
+        late = [request for request in self._open.values() if now - request.asked_at > PATIENCE_SECONDS]
+        for request in late:
+            self.close(request.number)
             self.failed(request.source, now)
-        return list(late.values())
+        return late
 
     def failed(self, source: Source, now: float) -> None:
         """Leave a feed alone for a while: doubling, at most five seconds, 50 to 100 % of it by chance."""
