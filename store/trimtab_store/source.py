@@ -1,0 +1,143 @@
+"""What a publisher reads: the committed line of each environment, through the functions that agents use too."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import psycopg
+
+from trimtab.model.errors import NotMigrated, UnavailableError
+from trimtab.model.links import Position
+from trimtab_store.deadlines import BoundedConnection, Deadline, DeadlinePassed, connect
+
+PAGE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHead:
+    """The newest committed link of a line, as a server told it. A replica (`is_replica`) may lag behind the truth."""
+
+    position: Position
+    hash: bytes
+    store_revision: int
+    is_replica: bool
+
+
+class Source(Protocol):
+    """The committed truth.
+
+    Order: what one call shows, each later call to the same primary shows too. Idempotence: reading changes nothing.
+    Errors: `UnavailableError` when it cannot answer before the deadline, `NotMigrated` when it never will.
+    """
+
+    def environments(self, deadline: Deadline) -> Sequence[str]:
+        """The names of all environments, sorted."""
+        ...
+
+    def head(self, environment: str, deadline: Deadline) -> StoreHead | None:
+        """The newest link of a line; None for an environment that does not exist."""
+        ...
+
+    def changes(
+        self, environment: str, after: Position, deadline: Deadline, at_most: int = PAGE_BYTES
+    ) -> Sequence[bytes]:
+        """A page of messages strictly after a position, in order; from the newest epoch's first if that is a later one.
+
+        A page has `at_most` bytes, but at least one message; an empty page means that there are no more.
+        """
+        ...
+
+    def statement(self, environment: str, deadline: Deadline) -> bytes | None:
+        """The newest signed snapshot's statement; None if there is none yet."""
+        ...
+
+    def chunk(self, environment: str, position: Position, number: int, deadline: Deadline) -> bytes | None:
+        """A chunk of the snapshot at a position; None if it is gone."""
+        ...
+
+
+class PostgresSource:
+    """A `Source` over one kept connection, opened at first need. Threads take turns."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._connection: BoundedConnection | None = None
+        self._turn = threading.Lock()
+
+    def environments(self, deadline: Deadline) -> list[str]:
+        """The names of all environments, sorted."""
+        rows = self._rows('SELECT name FROM trimtab.environments ORDER BY name COLLATE "C"', (), deadline)
+        return [row[0] for row in rows]
+
+    def head(self, environment: str, deadline: Deadline) -> StoreHead | None:
+        """See `Source`."""
+        query = "SELECT epoch, revision, hash, store_revision, is_replica FROM trimtab.trimtab_head_v1(%s)"
+        rows = self._rows(query, (environment,), deadline)
+        if not rows or rows[0][0] is None:
+            return None
+        epoch, revision, digest, store_revision, is_replica = rows[0]
+        return StoreHead(Position(epoch, revision), bytes(digest), store_revision, is_replica)
+
+    def changes(self, environment: str, after: Position, deadline: Deadline, at_most: int = PAGE_BYTES) -> list[bytes]:
+        """See `Source`."""
+        query = "SELECT message FROM trimtab.trimtab_changes_v1(%s, %s, %s, %s) ORDER BY epoch, revision"
+        rows = self._rows(query, (environment, after.epoch, after.revision, at_most), deadline)
+        return [bytes(row[0]) for row in rows]
+
+    def statement(self, environment: str, deadline: Deadline) -> bytes | None:
+        """See `Source`."""
+        rows = self._rows("SELECT trimtab.trimtab_snapshot_v1(%s)", (environment,), deadline)
+        return rows[0][0].encode() if rows and rows[0][0] is not None else None
+
+    def chunk(self, environment: str, position: Position, number: int, deadline: Deadline) -> bytes | None:
+        """See `Source`."""
+        query = "SELECT trimtab.trimtab_snapshot_chunk_v1(%s, %s, %s, %s)"
+        rows = self._rows(query, (environment, position.epoch, position.revision, number), deadline)
+        return bytes(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        with self._turn:
+            self._drop()
+
+    def _rows(self, query: str, parameters: Sequence[Any], deadline: Deadline) -> list[Any]:
+        """Run one statement. A connection that broke while it was idle is replaced once: reading is repeatable."""
+        if not self._turn.acquire(timeout=deadline.remaining):
+            raise DeadlinePassed("PostgreSQL was not asked", "the connection is busy", "It is tried again")
+        try:
+            kept = self._connection is not None
+            try:
+                return self._ask(query, parameters, deadline)
+            except psycopg.OperationalError:
+                if not kept:
+                    raise
+                return self._ask(query, parameters, deadline)
+        except (
+            psycopg.errors.UndefinedFunction,
+            psycopg.errors.UndefinedTable,
+            psycopg.errors.InvalidSchemaName,
+        ) as error:
+            raise NotMigrated("This database is not migrated", str(error), "Run: trimtab migrate") from error
+        except psycopg.Error as error:
+            raise UnavailableError("PostgreSQL cannot be read", str(error).strip(), "It is tried again") from error
+        finally:
+            self._turn.release()
+
+    def _ask(self, query: str, parameters: Sequence[Any], deadline: Deadline) -> list[Any]:
+        deadline.check("PostgreSQL was not asked")
+        try:
+            if self._connection is None:
+                self._connection = connect(self._database_url)
+            self._connection.deadline = deadline
+            return self._connection.execute(query, parameters).fetchall()
+        except (psycopg.OperationalError, DeadlinePassed):
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
