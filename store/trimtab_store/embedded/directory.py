@@ -112,7 +112,7 @@ class DataDirectory:
         """The pid of the process that holds this directory now, 0 if it cannot be told; None if nobody does."""
         try:
             descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -28,7 +28,7 @@ from trimtab_store.embedded.process import (
 )
 
 SUPERUSER = "postgres"
-SOCKET_PORT = 5432  # only names the socket's file; each server has a socket directory of its own
+SOCKET_PORT = 5432  # without TCP it only names the socket's file, in a directory of its own
 START_SECONDS = 60.0  # replaying the log after a crash may take its time
 FAST_STOP_SECONDS = 20.0
 
@@ -40,8 +40,8 @@ QUIET = {
 }
 STANDARD = {"max_connections": "200", "timezone": "UTC", "log_timezone": "UTC", **QUIET}
 
-FAST: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-"""Settings for tests that are not about durability."""
+FAST: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
+"""Settings for tests: what is committed survives SIGKILL of the server, not the death of the machine."""
 
 
 def find_programs() -> Path:
@@ -119,7 +119,7 @@ class PostgresServer:
         secret = quote(self.password if password is None else password, safe="")
         name = f"postgresql://{quote(user, safe='')}:{secret}@"
         if not tcp:
-            where = urlencode({"host": str(self.socket_directory), "port": SOCKET_PORT}, quote_via=quote)
+            where = urlencode({"host": str(self.socket_directory), "port": self.port or SOCKET_PORT}, quote_via=quote)
             return f"{name}/{quote(database, safe='')}?{where}"
         if self.port is None:
             raise UnavailableError("This server listens on its socket only", "", "Make it with tcp=True")

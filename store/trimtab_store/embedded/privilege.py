@@ -49,8 +49,10 @@ def hand_over(directory: Path, privilege: Privilege) -> None:
 
 def check_reachable(path: Path) -> None:
     """Raise UnavailableError if a parent of `path` is closed to other users."""
+    nobody = pwd.getpwnam("nobody").pw_uid
     for parent in path.resolve().parents:
-        if not parent.stat().st_mode & stat.S_IXOTH:
+        found = parent.stat()
+        if not found.st_mode & (stat.S_IXUSR if found.st_uid == nobody else stat.S_IXOTH):
             raise UnavailableError(
                 f"PostgreSQL cannot run on {path}",
                 "it refuses to run as root, this machine allows no user namespaces, "

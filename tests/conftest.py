@@ -1,0 +1,132 @@
+"""Fixtures for every test: real servers that live as long as a worker, and fresh databases in them.
+
+database          a migrated database of this test's own (url, tcp_url, login(group))
+empty_database    the same without any schema
+redis_server      a server for Redis, empty; the test runs once for each flavour that is installed
+one_redis         the same for one flavour, where the flavour cannot matter
+own_postgres      a function that makes servers of this test's own, for what harms them
+own_redis         the same
+short_directory   a directory with a path short enough for sockets
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol, cast
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support import servers
+from tests.support.servers import Database, RedisServers
+from trimtab_store.embedded.postgres import FAST, PostgresServer
+from trimtab_store.embedded.redis import Persistence, RedisServer
+from trimtab_store.embedded.redis_programs import Flavour, installed_flavours
+
+# `ci` finds the same on every run; TRIMTAB_HYPOTHESIS=search looks for what nobody has seen yet.
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("search", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("TRIMTAB_HYPOTHESIS", "ci"))
+
+FLAVOURS = installed_flavours() or ("path",)
+
+
+class MakePostgres(Protocol):
+    """Makes and starts a server that the fixture closes."""
+
+    def __call__(
+        self, name: str = "p", *, settings: Mapping[str, str] | None = None, tcp: bool = False
+    ) -> PostgresServer: ...
+
+
+class MakeRedis(Protocol):
+    """Makes and starts a server that the fixture closes."""
+
+    def __call__(
+        self, name: str = "r", *, flavour: Flavour | None = None, persistence: Persistence = "none", tcp: bool = False
+    ) -> RedisServer: ...
+
+
+@pytest.fixture
+def short_directory() -> Iterator[Path]:
+    with servers.short_directory() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with servers.postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    from trimtab_store import migrate  # noqa: PLC0415 - tests of the servers themselves need no schema
+
+    return servers.make_template(postgres_server, migrate.upgrade)
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer, migrated_template: str) -> Iterator[Database]:
+    with servers.database(postgres_server, migrated_template) as made:
+        yield made
+
+
+@pytest.fixture
+def empty_database(postgres_server: PostgresServer) -> Iterator[Database]:
+    with servers.database(postgres_server) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def redis_servers() -> Iterator[RedisServers]:
+    with servers.short_directory() as base, contextlib.closing(RedisServers(base)) as made:
+        yield made
+
+
+@pytest.fixture(params=FLAVOURS)
+def redis_server(request: pytest.FixtureRequest, redis_servers: RedisServers) -> RedisServer:
+    return redis_servers.fresh(cast("Flavour", request.param))
+
+
+@pytest.fixture
+def one_redis(redis_servers: RedisServers) -> RedisServer:
+    return redis_servers.fresh(FLAVOURS[0])
+
+
+@pytest.fixture
+def own_postgres(short_directory: Path) -> Iterator[MakePostgres]:
+    with contextlib.ExitStack() as stack:
+
+        def make(name: str = "p", *, settings: Mapping[str, str] | None = None, tcp: bool = False) -> PostgresServer:
+            chosen = FAST if settings is None else settings
+            server = PostgresServer(short_directory / name, settings=chosen, tcp=tcp)
+            stack.callback(server.close)
+            server.start()
+            return server
+
+        yield make
+
+
+@pytest.fixture
+def own_redis(short_directory: Path) -> Iterator[MakeRedis]:
+    with contextlib.ExitStack() as stack:
+
+        def make(
+            name: str = "r",
+            *,
+            flavour: Flavour | None = None,
+            persistence: Persistence = "none",
+            tcp: bool = False,
+        ) -> RedisServer:
+            server = RedisServer(short_directory / name, flavour=flavour, persistence=persistence, tcp=tcp)
+            stack.callback(server.close)
+            server.start()
+            return server
+
+        yield make
