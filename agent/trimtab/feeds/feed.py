@@ -1,7 +1,7 @@
 """The contract of a feed: one thing that an environment can be followed from.
 
-A feed transports bytes and verifies nothing: what it hands out is judged by the replica (signature, environment, previous
-hash). It has three rules, which one suite tests over every feed.
+A feed transports bytes and verifies nothing: what it hands out is judged by the replica (signature, environment,
+previous hash). It has three rules, which one suite tests over every feed.
 
 Order. `changes` gives messages in increasing position, strictly after the one asked for, each once. They continue the
 history at that position: either the first follows the link at exactly that position, or it is the first link of a newer
