@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from importlib.resources import files
 from typing import Any, Final
 
@@ -18,12 +18,12 @@ from trimtab.model.published import INLINE_BYTES, Head, Names, read_head
 from trimtab.model.snapshots import Statement
 
 STREAM_BYTES: Final = 32 * 1024 * 1024
-"""How much of a line's past an agent may have missed and still catch up from the stream: more than the longest change."""
+"""What an agent may have missed and still catch up from the stream: more than the longest change."""
 SOCKET_SECONDS: Final = 0.5
 _STAGED_SECONDS: Final = 120
 
 
-class Answer(str, Enum):
+class Answer(StrEnum):
     """What a script answers; `lua/` says what each word means."""
 
     APPENDED = "APPENDED"

@@ -50,8 +50,8 @@ class Publisher:
     ) -> tuple[Published, ...]:
         """Publish what is committed for these environments, within `deadline` seconds in all. Never raises.
 
-        `messages` are the messages of a commit that was just acknowledged, one for each environment: where one is the very
-        next change it goes out at once, without a question to Postgres. Whatever cannot be done is left to a relay.
+        `messages` are the messages of a commit that was just acknowledged, one for each environment: where one
+        is the very next change it goes out at once, without a question to Postgres. The rest waits for a relay.
         """
         until = Deadline.after(deadline)
         at_hand = {message.link.environment: message for message in _readable(messages)}
@@ -78,7 +78,7 @@ class Publisher:
             return attempt.ended(Outcome.UNFINISHED, f"Redis gave no answer: {error}")
         except (TrimtabError, redis.RedisError, OSError) as error:
             return attempt.ended(Outcome.UNFINISHED, f"{type(error).__name__}: {error}")
-        except Exception as error:  # a commit that is done must not look as if it had failed
+        except Exception as error:  # noqa: BLE001 - a commit that is done must not look as if it had failed
             _log.exception("publishing %s failed", environment)
             return attempt.ended(Outcome.UNFINISHED, f"{type(error).__name__}: {error}")
 

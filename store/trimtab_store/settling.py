@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 import redis
@@ -21,7 +21,7 @@ _ROUNDS: Final = 32
 _DONE: Final = frozenset({Answer.APPENDED, Answer.ALREADY, Answer.OLD})
 
 
-class Outcome(str, Enum):
+class Outcome(StrEnum):
     """How publishing one environment ended."""
 
     PUBLISHED = "PUBLISHED"  # Redis holds what Postgres held when it was asked, or more
@@ -33,7 +33,7 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What one call did for one environment: changes appended, a new start, a renewed snapshot; `detail` is for people."""
+    """What was done for an environment: appended changes, a new start, a renewed snapshot; `detail` for people."""
 
     environment: str
     outcome: Outcome
@@ -65,7 +65,7 @@ class Attempt:
         head = read_head(text)
         if answer is Answer.BEHIND and head is not None:
             answer = self._backfill(head)
-        if answer in _DONE and self._position is not None and self._position >= message.position:
+        if answer in _DONE:
             return self.ended(Outcome.PUBLISHED)
         return self.settle()
 
@@ -101,29 +101,33 @@ class Attempt:
             return self._start(seen)
         self._position = head.position
         if head.position > truth.position:
-            detail = f"published is {head.position}, PostgreSQL holds {truth.position}"
-            return (Outcome.LAGGING if truth.is_replica else Outcome.FORK), detail
-        if head.position == truth.position and head.hash != truth.hash:
-            return Outcome.FORK, f"revision {head.position} is published with another hash than PostgreSQL holds"
+            outcome = Outcome.LAGGING if truth.is_replica else Outcome.FORK
+            return outcome, f"published is {head.position}, PostgreSQL holds {truth.position}"
+        if not self._holds(head, truth):
+            return Outcome.FORK, f"PostgreSQL does not hold what is published as {head.position} ({head.hash.hex()})"
         if head.position == truth.position:
             return self._look_after(seen, head)
-        if not _is_held(head, self._next(head)):
-            return (
-                Outcome.FORK,
-                f"PostgreSQL does not hold the published revision {head.position} {head.hash.hex()[:16]}",
-            )
         if not _ends_at(seen, head):
             return self._start(seen)
         self._backfill(head)
         return None, ""
 
-    def _next(self, head: Head) -> Message | None:
-        page = self._source.changes(self._environment, head.position, self._deadline, at_most=1)
-        return links.read(page[0]) if page else None
+    def _holds(self, head: Head, truth: StoreHead) -> bool:
+        """Whether the line that Postgres holds goes through a published head, judged by the change that follows it.
+
+        A higher epoch settles a fork: its first change replaces whatever was published before.
+        """
+        if head.position == truth.position:
+            return head.hash == truth.hash
+        for text in self._source.changes(self._environment, head.position, self._deadline, at_most=1)[:1]:
+            link = links.read(text).link
+            if link.epoch == head.position.epoch:
+                return (link.previous_revision, link.previous_hash) == (head.position.revision, head.hash)
+        return True
 
     def _backfill(self, head: Head) -> Answer:
         """Append what Postgres holds after a head, page by page, unless something is wrong; the last answer."""
-        after, reached, answer = head.position, head.position, Answer.ALREADY
+        after, reached, answer = head.position, head.position, Answer.BEHIND
         while page := self._source.changes(self._environment, after, self._deadline):
             for text in page:
                 message = links.read(text)
@@ -200,19 +204,8 @@ class Attempt:
             return self._channel.inspect(self._environment)
 
 
-def _is_held(head: Head, following: Message | None) -> bool:
-    """Whether the line that Postgres holds goes through a published head, judged by the change that it holds next.
-
-    A higher epoch settles a fork: its first change replaces whatever was published before.
-    """
-    if following is None or following.link.epoch != head.position.epoch:
-        return True
-    link = following.link
-    return (link.previous_revision, link.previous_hash) == (head.position.revision, head.hash)
-
-
 def _is_news(text: bytes, seen: Seen, head: Head) -> bool:
-    """Whether Postgres has a snapshot of this line that is not the published one, or the published one is incomplete."""
+    """Whether Postgres has another snapshot of this line than the published one, or that one is incomplete."""
     statement = snapshots.read_statement(text)
     if statement.epoch != head.position.epoch or statement.position > head.position:
         return False

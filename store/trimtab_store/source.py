@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 
 import psycopg
 
@@ -13,6 +13,7 @@ from trimtab.model.errors import NotMigrated, UnavailableError
 from trimtab.model.links import Position
 from trimtab_store.deadlines import BoundedConnection, Deadline, DeadlinePassed, connect
 
+_NO_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 PAGE_BYTES = 4 * 1024 * 1024
 
 
@@ -103,7 +104,7 @@ class PostgresSource:
         with self._turn:
             self._drop()
 
-    def _rows(self, query: str, parameters: Sequence[Any], deadline: Deadline) -> list[Any]:
+    def _rows(self, query: LiteralString, parameters: Sequence[Any], deadline: Deadline) -> list[Any]:
         """Run one statement. A connection that broke while it was idle is replaced once: reading is repeatable."""
         if not self._turn.acquire(timeout=deadline.remaining):
             raise DeadlinePassed("PostgreSQL was not asked", "the connection is busy", "It is tried again")
@@ -115,18 +116,14 @@ class PostgresSource:
                 if not kept:
                     raise
                 return self._ask(query, parameters, deadline)
-        except (
-            psycopg.errors.UndefinedFunction,
-            psycopg.errors.UndefinedTable,
-            psycopg.errors.InvalidSchemaName,
-        ) as error:
+        except _NO_SCHEMA as error:
             raise NotMigrated("This database is not migrated", str(error), "Run: trimtab migrate") from error
         except psycopg.Error as error:
             raise UnavailableError("PostgreSQL cannot be read", str(error).strip(), "It is tried again") from error
         finally:
             self._turn.release()
 
-    def _ask(self, query: str, parameters: Sequence[Any], deadline: Deadline) -> list[Any]:
+    def _ask(self, query: LiteralString, parameters: Sequence[Any], deadline: Deadline) -> list[Any]:
         deadline.check("PostgreSQL was not asked")
         try:
             if self._connection is None:
