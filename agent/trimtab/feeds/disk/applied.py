@@ -47,9 +47,10 @@ class Applied:
 
     def replace(self, statement: bytes, body: bytes, messages: tuple[bytes, ...]) -> None:
         """Start anew from a verified snapshot, keeping the messages that follow it: those given and those held."""
-        begin = generations.origin(snapshots.read_statement(statement))
+        read = snapshots.read_statement(statement)
+        begin = generations.origin(read)
         kept, tail = generations.follow(begin, (*self._held(begin.position), *messages))
-        self._content = generations.encode(statement, body, kept)
+        self._content = generations.encode(read.encode(), body, kept)
         self._waiting, self._intact = [], False
         self._journal_bytes = sum(map(len, kept))
         self.tail, self.messages = tail, len(kept)

@@ -125,6 +125,8 @@ def read(content: bytes, trust: Trust, environment: str) -> Generation:
         raise SignatureRefused("A generation is refused", "it does not begin like one", "It is written anew")
     statement_bytes = content[magic_end + 1 : statement_end]
     statement = snapshots.read_statement(statement_bytes)
+    if statement.encode() != statement_bytes:
+        raise SignatureRefused("A generation is refused", "its statement is not written canonically", "")
     snapshots.verify(statement, trust, environment)
     start = statement_end + 1
     body = content[start : start + statement.length]
