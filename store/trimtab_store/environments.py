@@ -1,0 +1,137 @@
+"""Environments and dimensions: changes of structure, committed on the chain like any other change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from trimtab.model import layers, structure
+from trimtab.model.changes import StructureEdit
+from trimtab.model.errors import StructureRefused, UsageError
+from trimtab.model.resolution import check_conflicts
+from trimtab.model.states import State
+from trimtab.model.structure import Forest
+from trimtab_store import reading
+from trimtab_store.database import Connection
+from trimtab_store.editing import Request
+from trimtab_store.hooks import Hook, Sides, run, targets
+from trimtab_store.operations import EVERYTHING
+from trimtab_store.planning import Plan, change_of, checksum_delta
+
+_KIND: Final = "structure"
+
+
+def create(name: str, parent: str | None, dimensions: Sequence[str] | None, *, author: str, reason: str) -> Request:
+    """The request that creates an environment: a root that declares dimensions, or one that inherits."""
+    structure.check_name(name)
+    if parent is not None and dimensions is not None:
+        raise StructureRefused(f"{name!r} cannot declare dimensions", "only a root does", "Declare them at the root")
+    declared = () if parent else structure.check_dimensions(tuple(dimensions or structure.DEFAULT_DIMENSIONS))
+    return _request(StructureEdit(name, parent, declared), author, reason)
+
+
+def reparent(name: str, parent: str | None, *, author: str, reason: str) -> Request:
+    """The request that makes an environment inherit from another, or from none."""
+    return _request(StructureEdit(name, parent), author, reason)
+
+
+def declare(name: str, dimensions: Sequence[str], *, author: str, reason: str) -> Request:
+    """The request that declares the dimensions of a root, least specific first."""
+    return _request(StructureEdit(name, None, structure.check_dimensions(tuple(dimensions))), author, reason)
+
+
+def plan(connection: Connection, request: Request, hooks: Sequence[Hook] = (), *, creates: bool) -> Plan:
+    """What a change of structure means against the store as it is; raises `StructureRefused` or `LayerConflict`.
+
+    Whatever an environment would see anew is checked against what it has, so the cost grows with the items of the line.
+    """
+    head = reading.head(connection)
+    before = reading.forest(connection)
+    wanted = request.structure
+    assert wanted is not None, "a request of structure"
+    request, after = _apply(before, request, wanted, creates=creates)
+    reached = after.reached(wanted.environment)
+    read = {name for one in reached for name in after.lineage(one).environments}
+    if not creates:
+        read |= {name for one in reached for name in before.lineage(one).environments}
+    items = reading.items(connection, sorted(read), (EVERYTHING,)) if not creates else []
+    deltas: dict[str, int] = {}
+    warnings: list[str] = []
+    for name in reached:
+        if creates:
+            deltas[name] = _checksum(connection, wanted.parent)
+            continue
+        sides = Sides(reading.state_of(before.lineage(name), items), reading.state_of(after.lineage(name), items))
+        check_line(sides.after)
+        deltas[name] = checksum_delta(sides)
+        if hooks:
+            every = {item.path for side in (sides.before, sides.after) for item in side.items()}
+            warnings += run(hooks, sides, targets(sides, (), ()), every, (request.author, False))
+    return Plan(
+        request=request,
+        head=head,
+        forest=after,
+        read=tuple(sorted(read)),
+        scopes=(EVERYTHING,),
+        edits=(),
+        previous=(),
+        change=change_of(request, ()),
+        deltas=deltas,
+        warnings=tuple(warnings),
+    )
+
+
+def check_line(state: State) -> None:
+    """Raise unless every layer of a line is declared and no two items conflict."""
+    lineage = state.lineage
+    for environment, layer in state.trees:
+        try:
+            lineage.check_selector(layers.parse(layer))
+        except UsageError as error:
+            raise StructureRefused(
+                f"{lineage.environment} cannot have these dimensions",
+                f"{environment} holds items in the layer {layer}: {error.what}",
+                "Declare the dimension, or remove the layer first",
+            ) from error
+    for item in state.items():
+        check_conflicts(state, item.environment, item.layer, item.path)
+
+
+def _apply(forest: Forest, request: Request, wanted: StructureEdit, *, creates: bool) -> tuple[Request, Forest]:
+    name = wanted.environment
+    if creates and name in forest.parents:
+        raise StructureRefused(
+            f"There is an environment {name!r} already", "", "Use another name, or re-parent this one"
+        )
+    if not creates:
+        forest.lineage(name)
+    dimensions: tuple[str, ...] | None = wanted.dimensions or None
+    if wanted.parent is None and dimensions is None:
+        dimensions = forest.lineage(name).dimensions  # a child that becomes a root keeps what it had
+    if not creates and wanted.dimensions and forest.parents[name] is not None:
+        raise StructureRefused(f"{name!r} cannot declare dimensions", "only a root does", "Declare them at the root")
+    after = forest.with_environment(name, wanted.parent, dimensions)
+    complete = StructureEdit(name, wanted.parent, dimensions or ())
+    return Request(
+        environment=request.environment, author=request.author, reason=request.reason, kind=_KIND, structure=complete
+    ), after
+
+
+def _checksum(connection: Connection, parent: str | None) -> int:
+    """What a new environment's line adds up to: what it inherits."""
+    row = (
+        connection.cursor(binary=True)
+        .execute("SELECT checksum FROM trimtab.line_heads WHERE environment = %s", (parent,))
+        .fetchone()
+    )
+    return int.from_bytes(bytes(row[0]), "big") if row else 0
+
+
+def _request(edit: StructureEdit, author: str, reason: str) -> Request:
+    return Request(environment=edit.environment, author=author, reason=reason, kind=_KIND, structure=edit).check()
+
+
+def listed(forest: Forest) -> Mapping[str, str | None]:
+    """The environments with their parents, parents first."""
+    order = sorted(forest.parents, key=lambda name: (forest.lineage(name).environments, name))
+    return {name: forest.parents[name] for name in order}

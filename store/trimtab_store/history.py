@@ -1,0 +1,145 @@
+"""History: who changed what, when and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from trimtab.model import paths
+from trimtab.model.canonical import Json, trusted
+from trimtab.model.links import Position
+from trimtab.model.trees import HIDDEN
+from trimtab_store import reading
+from trimtab_store.database import Connection, Database
+
+DEFAULT_LIMIT: Final = 50
+
+_LINE: Final = """
+    SELECT v.epoch, v.revision, coalesce(v.environment, ''), v.kind, v.author, v.reason, v.urgent, v.committed_at, l.hash,
+           (SELECT count(*) FROM trimtab.configuration_items AS i WHERE i.version_id = v.version_id)
+      FROM trimtab.links AS l
+      JOIN trimtab.configuration_versions AS v USING (revision)
+     WHERE l.environment = %s AND l.revision < %s
+     ORDER BY l.epoch DESC, l.revision DESC
+     LIMIT %s
+"""
+_PATH: Final = """
+    SELECT v.epoch, v.revision, r.environment, v.kind, v.author, v.reason, v.urgent, v.committed_at,
+           r.layer, r.path, i.operation, i.content, i.previous_operation, i.previous
+      FROM trimtab.item_revisions AS r
+      JOIN trimtab.configuration_items AS i USING (version_id, path, layer)
+      JOIN trimtab.configuration_versions AS v ON v.revision = r.revision
+     WHERE r.environment = ANY(%s) AND r.revision < %s
+       AND (r.path = ANY(%s) OR r.path > %s AND r.path < %s)
+     ORDER BY v.revision DESC, r.layer, r.path
+     LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One revision of a line. `environment` is the edited one (empty for an epoch), `items` how many it changed."""
+
+    position: Position
+    environment: str
+    kind: str
+    author: str
+    reason: str
+    urgent: bool
+    committed_at: datetime
+    hash: bytes
+    items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathEntry:
+    """What one revision did to one item. `old` and `new` are canonical bytes, `HIDDEN` for a tombstone, None for absent."""
+
+    position: Position
+    environment: str
+    kind: str
+    author: str
+    reason: str
+    urgent: bool
+    committed_at: datetime
+    layer: str
+    path: str
+    old: bytes | None
+    new: bytes | None
+
+
+def value_of(content: bytes | None) -> Json:
+    """A content for people and programs: its value, None where there is none."""
+    return trusted(content) if content else None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Reads the history of one store."""
+
+    database: Database
+
+    def environment(
+        self, environment: str, *, limit: int = DEFAULT_LIMIT, before: int | None = None
+    ) -> tuple[Entry, ...]:
+        """The revisions of an environment's line, the newest first, inherited changes included."""
+
+        def work(connection: Connection) -> tuple[Entry, ...]:
+            reading.forest(connection).lineage(environment)
+            cursor = connection.cursor(binary=True).execute(_LINE, (environment, before or 2**62, limit))
+            return tuple(_entry(row) for row in cursor.fetchall())
+
+        return self.database.snapshot(work)
+
+    def path(
+        self, path: str, environment: str, *, limit: int = DEFAULT_LIMIT, before: int | None = None
+    ) -> tuple[PathEntry, ...]:
+        """What revisions did at and below a path, and at its ancestors, in the environment and what it inherits from."""
+        wanted = paths.canonical(path)
+
+        def work(connection: Connection) -> tuple[PathEntry, ...]:
+            names = list(reading.forest(connection).lineage(environment).environments)
+            exact = [wanted, *paths.parents(wanted)]
+            cursor = connection.cursor(binary=True)
+            cursor.execute(_PATH, (names, before or 2**62, exact, f"{wanted}.", f"{wanted}/", limit))
+            return tuple(_path_entry(row) for row in cursor.fetchall())
+
+        return self.database.snapshot(work)
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    return Entry(
+        position=Position(row[0], row[1]),
+        environment=row[2],
+        kind=row[3],
+        author=row[4],
+        reason=row[5],
+        urgent=row[6],
+        committed_at=row[7],
+        hash=bytes(row[8]),
+        items=row[9],
+    )
+
+
+def _path_entry(row: Sequence[Any]) -> PathEntry:
+    return PathEntry(
+        position=Position(row[0], row[1]),
+        environment=row[2],
+        kind=row[3],
+        author=row[4],
+        reason=row[5],
+        urgent=row[6],
+        committed_at=row[7],
+        layer=row[8],
+        path=row[9],
+        new=_content(row[10], row[11]),
+        old=_content(row[12], row[13]),
+    )
+
+
+def _content(operation: str | None, content: bytes | None) -> bytes | None:
+    if operation == "put" and content is not None:
+        return bytes(content)
+    return HIDDEN if operation == "hide" else None

@@ -1,0 +1,56 @@
+"""Loading a tree of files as commits: environments that are missing are created, then each gets its items in one revision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from trimtab.model.structure import Forest
+from trimtab_store.editing import Request
+from trimtab_store.files.tree import FleetTree
+from trimtab_store.operations import Replace
+from trimtab_store.writer import Committed
+
+
+class Loads(Protocol):
+    """What loading needs of a store."""
+
+    def forest(self) -> Forest:
+        """The environments as they are."""
+        ...
+
+    def create_environment(
+        self, name: str, *, parent: str | None, dimensions: Sequence[str] | None, author: str, reason: str
+    ) -> Committed:
+        """Create one."""
+        ...
+
+    def submit(self, request: Request) -> Committed:
+        """Commit a request."""
+        ...
+
+
+def load_tree(
+    store: Loads, tree: FleetTree, *, author: str, reason: str, only_new: Callable[[str], bool]
+) -> list[Committed]:
+    """The commits that bring a store to a tree, parents first; an environment that is there already is left alone unless
+    `only_new` says otherwise. Loading the same tree again commits nothing.
+    """
+    done: list[Committed] = []
+    for one in tree.environments:
+        known = store.forest().parents
+        if one.name not in known:
+            done.append(
+                store.create_environment(
+                    one.name, parent=one.parent, dimensions=one.dimensions, author=author, reason=reason
+                )
+            )
+        elif only_new(one.name):
+            continue
+        target = {(item.layer, item.path): item.content for item in one.items()}
+        committed = store.submit(
+            Request(environment=one.name, author=author, reason=reason, kind="import", operations=(Replace(target),))
+        )
+        if committed.created:
+            done.append(committed)
+    return done

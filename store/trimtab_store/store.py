@@ -1,0 +1,310 @@
+"""The direct writer: one object over Postgres, with what publishes and what knows the fleet plugged in.
+
+Everything is wired in `Store.connect`; the parts are in the modules that it imports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Self
+
+from trimtab.model.errors import SettingError
+from trimtab.model.resolution import Candidate
+from trimtab.model.statements import SigningKey, Trust
+from trimtab.model.structure import Forest
+from trimtab_store import environments, epochs, portable, reading
+from trimtab_store import rollback as rolling
+from trimtab_store.commit import Committer, Made
+from trimtab_store.database import POOL_SIZE, Connection, Database
+from trimtab_store.editing import EditBlock, Request
+from trimtab_store.epochs import Declaration, Witness
+from trimtab_store.files.tree import FleetTree
+from trimtab_store.history import History
+from trimtab_store.hooks import Hook
+from trimtab_store.loading import load_tree
+from trimtab_store.operations import Replace
+from trimtab_store.planning import Plan, Planner
+from trimtab_store.portable import Format
+from trimtab_store.queries import AsOf, Found, Queries
+from trimtab_store.snapshots import Snapshots
+from trimtab_store.writer import Committed, Publisher, Receipts, RolledBack, Validated
+
+SIGNING_KEY: Final = "TRIMTAB_SIGNING_KEY"
+PUBLISH_SECONDS: Final = 1.0
+_MODE: Final = 0o077
+
+
+class Store:
+    """A connected store. Safe for use by many threads; a context manager, or close it.
+
+    Reading needs no signing key; every call that writes raises `SettingError` without one.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        key: SigningKey | None = None,
+        trust: Trust | None = None,
+        hooks: Sequence[Hook] = (),
+        publisher: Publisher | None = None,
+        receipts: Receipts | None = None,
+    ) -> None:
+        self.database = database
+        self.queries = Queries(database)
+        self.history = History(database)
+        self.trust = trust or (key.trust() if key else None)
+        self.witness: Witness | None = None
+        self._key = key
+        self._hooks = tuple(hooks)
+        self._planner = Planner(self._hooks)
+        self._publisher, self._receipts = publisher, receipts
+        self._closing = contextlib.ExitStack()
+        self._closing.callback(database.close)
+        self._committer = Committer(database, key) if key else None
+        self.snapshots = Snapshots(database, key) if key else None
+
+    @classmethod
+    def connect(  # noqa: PLR0913 - one argument for each thing that is plugged in
+        cls,
+        database_url: str,
+        redis_url: str | None = None,
+        *,
+        signing_key: Path | str | SigningKey | None = None,
+        trust: Trust | None = None,
+        pool_size: int = POOL_SIZE,
+        hooks: Sequence[Hook] = (),
+        publisher: Publisher | None = None,
+        receipts: Receipts | None = None,
+    ) -> Store:
+        """Connect and check the schema; nothing else is asked of the servers yet.
+
+        `signing_key` is a key or the file that holds it (default: the file that TRIMTAB_SIGNING_KEY names). With a
+        `redis_url`, commits are published and agents' receipts are read there. Raises `UnavailableError`,
+        `DeniedError` or `NotMigrated`; no message holds a password.
+        """
+        database = Database(database_url, pool_size=pool_size)
+        try:
+            key = read_key(signing_key)
+            database.check_schema()
+            store = cls(database, key=key, trust=trust, hooks=hooks, publisher=publisher, receipts=receipts)
+            store._wire(database_url, redis_url)
+        except BaseException:
+            database.close()
+            raise
+        return store
+
+    def _wire(self, database_url: str, redis_url: str | None) -> None:
+        """Plug in what publishes and what knows the fleet, unless the caller brought its own."""
+        if redis_url is None:
+            return
+        from trimtab_store.publish import Publisher as RedisPublisher  # noqa: PLC0415 - redis only where it is used
+        from trimtab_store.witness import RedisWitness  # noqa: PLC0415 - the same
+
+        self.witness = RedisWitness(redis_url)
+        if self._publisher is None:
+            publisher = RedisPublisher.connect(database_url, redis_url)
+            self._closing.callback(publisher.close)
+            self._publisher = publisher
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Writing
+
+    def edit(
+        self,
+        environment: str,
+        *,
+        author: str,
+        reason: str = "",
+        expect: int | None = None,
+        idempotency_key: str | None = None,
+        urgent: bool = False,
+    ) -> EditBlock[Committed]:
+        """Edits that become one revision at the end of the block; nothing happens if the block raises.
+
+        An edit that changes nothing makes no revision: `committed` then names the head, with `created` False.
+        """
+        start = Request(
+            environment=environment,
+            author=author,
+            reason=reason,
+            expect=expect,
+            idempotency_key=idempotency_key,
+            urgent=urgent,
+        )
+        return EditBlock(start, self.submit)
+
+    def validate(
+        self, environment: str, *, author: str = "validate", expect: int | None = None
+    ) -> EditBlock[Validated]:
+        """The same block, but at its end everything is checked and nothing is committed; see `result`."""
+        return EditBlock(Request(environment=environment, author=author, reason="", expect=expect), self.check)
+
+    def check(self, request: Request) -> Validated:
+        """Do everything of a commit that needs no lock; raises what would refuse it."""
+        plan = self.database.read(lambda connection: self._planner.plan(connection, request))
+        return Validated(request.environment, plan.paths, plan.lines if plan.edits else (), plan.warnings)
+
+    def submit(self, request: Request) -> Committed:
+        """Commit a request, publish it, and renew the snapshots that are due."""
+        return self._after(self._writer().commit(request, lambda inside: self._planner.plan(inside, request)))
+
+    def rollback(
+        self, environment: str, to_revision: int, *, author: str, reason: str = "", pin: bool = False
+    ) -> RolledBack:
+        """Bring an environment's own items back to what they were at a revision, as a new revision."""
+
+        def prepare(connection: Connection) -> rolling.Rollback:
+            at = reading.moment(connection, to_revision)
+            return rolling.operation(connection, environment, at, pin=pin)
+
+        operation = self.database.snapshot(prepare)
+        committed = self.submit(
+            Request(environment=environment, author=author, reason=reason, kind="rollback", operations=(operation,))
+        )
+        return RolledBack(committed, operation.inherited, operation.pinned)
+
+    def create_environment(
+        self,
+        name: str,
+        *,
+        parent: str | None = None,
+        dimensions: Sequence[str] | None = None,
+        author: str,
+        reason: str = "",
+    ) -> Committed:
+        """Create an environment: a root that declares dimensions, or one that inherits from `parent`."""
+        request = environments.create(name, parent, dimensions, author=author, reason=reason)
+        return self._structure(request, creates=True)
+
+    def reparent_environment(self, name: str, parent: str | None, *, author: str, reason: str = "") -> Committed:
+        """Make an environment inherit from another, or from none."""
+        return self._structure(environments.reparent(name, parent, author=author, reason=reason), creates=False)
+
+    def declare_dimensions(self, root: str, dimensions: Sequence[str], *, author: str, reason: str = "") -> Committed:
+        """Declare the dimensions of a tree at its root, least specific first."""
+        return self._structure(environments.declare(root, dimensions, author=author, reason=reason), creates=False)
+
+    def import_environment(
+        self, text: bytes, form: Format = "json", *, environment: str | None = None, author: str, reason: str = ""
+    ) -> Committed:
+        """Make an environment's own items exactly what a file says: the one it names, unless another is given."""
+        imported = portable.read(text, form)
+        return self.submit(
+            Request(
+                environment=environment or imported.environment,
+                author=author,
+                reason=reason,
+                kind="import",
+                operations=(Replace(imported.items),),
+            )
+        )
+
+    def load_tree(self, tree: FleetTree, *, author: str, reason: str = "", update: bool = True) -> list[Committed]:
+        """Bring the store to a tree of files; with `update` False only environments that are missing are made."""
+        return load_tree(self, tree, author=author, reason=reason, only_new=lambda _: not update)
+
+    def declare_epoch(
+        self, from_revision: int, *, reason: str, author: str, lost: str = "", above: int | None = None
+    ) -> Committed:
+        """Declare that history goes on from `from_revision`, which must be the head of this database.
+
+        The new epoch's revisions start above everything that the database, Redis and agents' reports know; where Redis
+        cannot be asked, name the highest known revision with `above`.
+        """
+        witness = self.witness if above is None else None
+        floor = self.database.read(lambda connection: epochs.floor(connection, witness, above or 0))
+        declaration = Declaration(
+            from_revision=from_revision, reason=reason, lost=lost, author=author, above=floor
+        ).check()
+        request = Request(environment="", author=author, reason=reason, kind="epoch").check()
+        made = self._writer().commit_locked(
+            request,
+            lambda inside: epochs.lock(inside, declaration),
+            lambda inside, locked: epochs.plan(inside, declaration, locked),
+        )
+        return self._after(made)
+
+    # Reading; more in `queries` and `history`
+
+    def forest(self) -> Forest:
+        """The environments and what they inherit from."""
+        return self.queries.forest()
+
+    def get(self, path: str, environment: str, labels: Mapping[str, str] | None = None, as_of: AsOf = None) -> Found:
+        """The value at a path for a reader with these labels."""
+        return self.queries.get(path, environment, labels, as_of)
+
+    def explain(
+        self, path: str, environment: str, labels: Mapping[str, str] | None = None, as_of: AsOf = None
+    ) -> tuple[Candidate, ...]:
+        """Every layer that has a say about a path, the winner first."""
+        return self.queries.explain(path, environment, labels, as_of)
+
+    def export_environment(self, environment: str, form: Format = "json", as_of: AsOf = None) -> bytes:
+        """An environment's own items as a file."""
+        state, at = self.queries.state(environment, as_of)
+        return portable.export(self.queries.forest(as_of), environment, at.revision, state.items(environment), form)
+
+    def _structure(self, request: Request, *, creates: bool) -> Committed:
+        def make(inside: Connection) -> Plan:
+            return environments.plan(inside, request, self._hooks, creates=creates)
+
+        return self._after(self._writer().commit(request, make))
+
+    def _after(self, made: Made) -> Committed:
+        """Publish, then sign what is due; first the snapshots where agents cannot do without."""
+        committed = replace(made.committed, receipts=self._receipts)
+        anew = made.plan is not None and (
+            made.plan.request.structure is not None or made.plan.request.epoch is not None
+        )
+        if anew:
+            self._renew(made, anew=True)
+        self._publish(committed.environments, [message.encode() for message in made.messages])
+        if not anew:
+            self._renew(made, anew=False)
+        return committed
+
+    def _renew(self, made: Made, *, anew: bool) -> None:
+        if self.snapshots is not None and made.messages:
+            self.snapshots.after(made.messages, anew=anew)
+
+    def _publish(self, names: Iterable[str], messages: Sequence[bytes]) -> None:
+        if self._publisher is not None:
+            self._publisher.publish(names, PUBLISH_SECONDS, messages)
+
+    def _writer(self) -> Committer:
+        if self._committer is None:
+            raise SettingError(
+                "This store cannot be written", "there is no signing key", f"Set {SIGNING_KEY} to the file of one"
+            )
+        return self._committer
+
+
+def read_key(given: Path | str | SigningKey | None) -> SigningKey | None:
+    """A signing key from a file that only its owner may read; raises `SettingError`."""
+    if isinstance(given, SigningKey):
+        return given
+    named = given or os.environ.get(SIGNING_KEY)
+    if not named:
+        return None
+    path = Path(named)
+    try:
+        if path.stat().st_mode & _MODE:
+            raise SettingError(f"The signing key {path} is refused", "others may read it", f"chmod 600 {path}")
+        return SigningKey.from_bytes(path.read_bytes())
+    except OSError as error:
+        raise SettingError(f"The signing key {path} cannot be read", error.strerror or "", "Check the path") from error
