@@ -19,6 +19,7 @@ Result = TypeVar("Result")
 
 CHUNK = 64 * 1024
 PATIENCE = 10.0
+FLUSH = 1.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -58,19 +59,21 @@ class Connection:
         self.server = server
         self.reset = False
         self.silent = False
+        self.ended = asyncio.Event()
 
     async def run(self) -> None:
-        """Pass bytes both ways until either side ends."""
-        up = asyncio.create_task(self.pump(self.client, self.server, "up"))
-        down = asyncio.create_task(self.pump(self.server, self.client, "down"))
-        try:
-            await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (up, down):
-                task.cancel()
-            await asyncio.gather(up, down, return_exceptions=True)
-            for streams in (self.client, self.server):
-                await streams.close(abort=self.reset)
+        """Pass bytes both ways until either side, or the proxy, ends it."""
+        work = (
+            asyncio.create_task(self.pump(self.client, self.server, "up")),
+            asyncio.create_task(self.pump(self.server, self.client, "down")),
+            asyncio.create_task(self.ended.wait()),
+        )
+        await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        for streams in (self.client, self.server):
+            await streams.close(abort=self.reset)
 
     async def pump(self, source: Streams, target: Streams, direction: str) -> None:
         """Pass one direction on, as the rules of the moment want it."""
@@ -134,11 +137,15 @@ class Streams:
             with contextlib.suppress(OSError):
                 linger = struct.pack("ii", 1, 0)
                 self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.writer.close()
-        if abort:
             self.writer.transport.abort()
+        else:
+            self.writer.close()
         with contextlib.suppress(OSError):
-            await self.writer.wait_closed()
+            try:
+                await asyncio.wait_for(asyncio.shield(self.writer.wait_closed()), FLUSH)
+            except TimeoutError:  # the peer does not read what it was sent
+                self.writer.transport.abort()
+                await self.writer.wait_closed()
 
 
 class Proxy:
@@ -157,8 +164,10 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._free = asyncio.Event()  # set whenever the rules change
+        self._closing = False
         self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # one for each accepted client
+        self._connections: dict[asyncio.Task[None], Connection] = {}  # those that reach the server
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -258,36 +267,49 @@ class Proxy:
             self._server = None
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = Streams(reader, writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         try:
-            if isinstance(self.upstream, Path):
-                server = Streams(*await asyncio.open_unix_connection(self.upstream))
-            else:
-                server = Streams(*await asyncio.open_connection(*self.upstream))
+            await self._serve(task, Streams(reader, writer))
+        finally:
+            self._tasks.discard(task)
+            self._connections.pop(task, None)
+
+    async def _serve(self, task: asyncio.Task[None], client: Streams) -> None:
+        try:
+            server = Streams(*await self._connect())
         except OSError:
             self.counters.refused += 1
             await client.close(abort=True)
             return
         self.counters.connections += 1
-        connection = Connection(self, client, server)
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections[task] = connection
-        try:
-            await connection.run()
-        finally:
-            del self._connections[task]
+        connection = self._connections[task] = Connection(self, client, server)
+        if self._closing:
+            connection.ended.set()
+        await connection.run()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self.upstream, Path):
+            return await asyncio.open_unix_connection(self.upstream)
+        return await asyncio.open_connection(*self.upstream)
+
+    # No task that serves a client is ever cancelled: each would have to close its sockets all the same.
 
     async def _reset_all(self) -> None:
-        tasks = list(self._connections.items())
-        for task, connection in tasks:
+        for connection in self._connections.values():
             connection.end_by_reset()
-            task.cancel()
-        await asyncio.gather(*(task for task, _ in tasks), return_exceptions=True)
+            connection.ended.set()
+        await self._wait_for(list(self._connections))
 
     async def _shut(self) -> None:
+        self._closing = True
         await self._close_listener()
-        tasks = list(self._connections)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self._connections.values():
+            connection.reset = True
+            connection.ended.set()
+        await self._wait_for(list(self._tasks))
+
+    async def _wait_for(self, tasks: list[asyncio.Task[None]]) -> None:
+        if tasks:
+            await asyncio.wait(tasks)
