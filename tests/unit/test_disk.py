@@ -223,6 +223,13 @@ def test_two_agents_cannot_share_a_directory(tmp_path: Path) -> None:
     close(reopen(tmp_path))
 
 
+def test_what_a_dead_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    filled(tmp_path)
+    (tmp_path / "applied.tmp").write_bytes(b"half")
+    close(reopen(tmp_path))
+    assert not (tmp_path / "applied.tmp").exists()
+
+
 def test_proven_never_goes_back_and_never_past_what_is_held(tmp_path: Path) -> None:
     filled(tmp_path)
     feed = reopen(tmp_path)

@@ -38,6 +38,7 @@ class Promises:
     newest: Position = START
     floor: Position = START
     floor_asked: Position = START
+    proven: Position = START
     started: bool = False
     stopping: bool = False
     failures: list[str] = field(default_factory=list[str])
@@ -77,6 +78,10 @@ class Bot:
             self.promises.newest = max(self.promises.newest, self.feed.position)
             self.promises.floor = self.promises.floor_asked
 
+    def promote(self, index: int) -> None:
+        if self.attempt("promote", lambda: self.feed.promote_proven(at(index))):
+            self.promises.proven = at(index) if self.promises.failures == [] else self.promises.proven
+
     def run(self) -> None:
         """The scenario: boot, follow, renew the snapshot, promote twice, stop cleanly."""
         self.promises.started = self.attempt("start", lambda: self.feed.mark_started(1000.0))
@@ -85,7 +90,7 @@ class Bot:
             self.change(index)
             self.serve(index)
         self.flush()
-        self.attempt("promote", lambda: self.feed.promote_proven(at(2)))
+        self.promote(2)
         self.change(4)
         self.change(5)
         self.serve(5)
@@ -93,12 +98,12 @@ class Bot:
         self.snapshot(3)
         self.change(6)
         self.flush()
-        self.attempt("promote", lambda: self.feed.promote_proven(at(5)))
+        self.promote(5)
         self.change(7)
         self.serve(7)
         self.flush()
         self.snapshot(8)
-        self.attempt("promote", lambda: self.feed.promote_proven(at(8)))
+        self.promote(8)
         self.change(9)
         self.serve(9)
         self.promises.stopping = True
@@ -114,6 +119,7 @@ def check(loaded: Loaded, promises: Promises) -> None:
         assert expected == list(generation.messages)
     newest = START if loaded.newest is None else loaded.generations[loaded.newest].position
     assert newest >= promises.newest
+    assert (START if loaded.proven is None else loaded.proven.position) >= promises.proven
     assert promises.floor <= loaded.floor <= promises.floor_asked
     assert not (loaded.clean and promises.started and not promises.stopping)
 

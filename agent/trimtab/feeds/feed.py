@@ -5,7 +5,7 @@ previous hash). It has three rules, which one suite tests over every feed.
 
 Order. `changes` gives messages in increasing position, strictly after the one asked for, each once. They continue the
 history at that position: either the first follows the link at exactly that position, or it is the first link of a newer
-epoch. Where a feed cannot say so (its history is cut, or forked elsewhere) it answers `trimmed` and no message.
+epoch. Where a feed cannot say so (its history is cut, or it knows nothing) it answers `trimmed` and no message.
 
 Errors. Whatever goes wrong on the wire becomes an `UnavailableError` within a deadline, its cause kept:
 `FeedUnavailable` (`FeedDenied` where the server refuses us: ask a person, but keep trying), or `NotMigrated` where a
@@ -158,8 +158,12 @@ def continues(message: bytes, after: Position) -> bool:
     return link.epoch > after.epoch and link.is_first
 
 
-def select(messages: Iterable[tuple[Position, bytes]], after: Position, max_bytes: int, newest: Position) -> Changes:
-    """The answer of `changes` from an ordered history that may be cut, whose newest position is known."""
+def select(
+    messages: Iterable[tuple[Position, bytes]], after: Position, max_bytes: int, newest: Position | None
+) -> Changes:
+    """The answer of `changes` from an ordered history that may be cut; `newest` is the head, None if there is none."""
+    if newest is None:
+        return Changes((), trimmed=True)
     chosen: list[bytes] = []
     last, size = after, 0
     for position, message in messages:

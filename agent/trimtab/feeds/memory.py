@@ -18,7 +18,7 @@ from trimtab.feeds.feed import (
 )
 from trimtab.model import links
 from trimtab.model.errors import FeedUnavailable
-from trimtab.model.links import START, Position
+from trimtab.model.links import Position
 
 
 class MemoryFeed:
@@ -100,7 +100,7 @@ class MemoryFeed:
     async def changes(self, after: Position, max_bytes: int = MAX_CHANGES_BYTES) -> Changes:
         """See `Feed.changes`."""
         await self._pass()
-        newest = START if self._head is None else self._head[0]
+        newest = None if self._head is None else self._head[0]
         return select(sorted(self._messages.items()), after, max_bytes, newest)
 
     async def snapshot(self) -> SignedBytes | None:

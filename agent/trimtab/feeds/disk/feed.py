@@ -214,7 +214,7 @@ class DiskFeed:
         """See `Feed.changes`."""
         generation = await self._reading(self._applied.read)
         if generation is None:
-            return Changes((), trimmed=after > START)
+            return Changes((), trimmed=True)
         messages = ((links.read(message).position, message) for message in generation.messages)
         return select(messages, after, max_bytes, generation.position)
 
