@@ -140,13 +140,16 @@ class Channel:
 
     def fleet(self, environment: str) -> dict[bytes, bytes]:
         """Every agent's report, unread."""
-        found: Any = self.client.hgetall(Names(environment).fleet)
-        return dict(found)
+        return self.fleets([environment])[0][environment]
 
-    def time(self) -> float:
-        """The clock of the server, in seconds."""
-        now: Any = self.client.time()
-        return float(now[0]) + float(now[1]) / 1e6
+    def fleets(self, environments: Sequence[str]) -> tuple[dict[str, dict[bytes, bytes]], float]:
+        """Every agent's report by environment, unread, and then the clock of the server, in seconds."""
+        with self.client.pipeline(transaction=False) as pipeline:
+            for environment in environments:
+                pipeline.hgetall(Names(environment).fleet)
+            pipeline.time()
+            *found, now = pipeline.execute()
+        return dict(zip(environments, found, strict=True)), float(now[0]) + float(now[1]) / 1e6
 
     def prune(self, environment: str, reports: dict[bytes, bytes]) -> int:
         """Remove reports that are still what they were; how many went."""

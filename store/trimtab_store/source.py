@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString, Protocol
+from typing import Protocol
 
-import psycopg
-
-from trimtab.model.errors import NotMigrated, UnavailableError
 from trimtab.model.links import Position
-from trimtab_store.deadlines import BoundedConnection, Deadline, DeadlinePassed, connect
+from trimtab_store.deadlines import Deadline
+from trimtab_store.kept import KeptConnection
 
-_NO_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 PAGE_BYTES = 4 * 1024 * 1024
 
 
@@ -64,19 +60,17 @@ class PostgresSource:
     """A `Source` over one kept connection, opened at first need. Threads take turns."""
 
     def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
-        self._connection: BoundedConnection | None = None
-        self._turn = threading.Lock()
+        self._kept = KeptConnection(database_url)
 
     def environments(self, deadline: Deadline) -> list[str]:
         """The names of all environments, sorted."""
-        rows = self._rows('SELECT name FROM trimtab.environments ORDER BY name COLLATE "C"', (), deadline)
+        rows = self._kept.rows('SELECT name FROM trimtab.environments ORDER BY name COLLATE "C"', (), deadline)
         return [row[0] for row in rows]
 
     def head(self, environment: str, deadline: Deadline) -> StoreHead | None:
         """See `Source`."""
         query = "SELECT epoch, revision, hash, store_revision, is_replica FROM trimtab.trimtab_head_v1(%s)"
-        rows = self._rows(query, (environment,), deadline)
+        rows = self._kept.rows(query, (environment,), deadline)
         if not rows or rows[0][0] is None:
             return None
         epoch, revision, digest, store_revision, is_replica = rows[0]
@@ -85,56 +79,20 @@ class PostgresSource:
     def changes(self, environment: str, after: Position, deadline: Deadline, at_most: int = PAGE_BYTES) -> list[bytes]:
         """See `Source`."""
         query = "SELECT message FROM trimtab.trimtab_changes_v1(%s, %s, %s, %s) ORDER BY epoch, revision"
-        rows = self._rows(query, (environment, after.epoch, after.revision, at_most), deadline)
+        rows = self._kept.rows(query, (environment, after.epoch, after.revision, at_most), deadline)
         return [bytes(row[0]) for row in rows]
 
     def statement(self, environment: str, deadline: Deadline) -> bytes | None:
         """See `Source`."""
-        rows = self._rows("SELECT trimtab.trimtab_snapshot_v1(%s)", (environment,), deadline)
+        rows = self._kept.rows("SELECT trimtab.trimtab_snapshot_v1(%s)", (environment,), deadline)
         return rows[0][0].encode() if rows and rows[0][0] is not None else None
 
     def chunk(self, environment: str, position: Position, number: int, deadline: Deadline) -> bytes | None:
         """See `Source`."""
         query = "SELECT trimtab.trimtab_snapshot_chunk_v1(%s, %s, %s, %s)"
-        rows = self._rows(query, (environment, position.epoch, position.revision, number), deadline)
+        rows = self._kept.rows(query, (environment, position.epoch, position.revision, number), deadline)
         return bytes(rows[0][0]) if rows and rows[0][0] is not None else None
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        with self._turn:
-            self._drop()
-
-    def _rows(self, query: LiteralString, parameters: Sequence[Any], deadline: Deadline) -> list[Any]:
-        """Run one statement. A connection that broke while it was idle is replaced once: reading is repeatable."""
-        if not self._turn.acquire(timeout=deadline.remaining):
-            raise DeadlinePassed("PostgreSQL was not asked", "the connection is busy", "It is tried again")
-        try:
-            kept = self._connection is not None
-            try:
-                return self._ask(query, parameters, deadline)
-            except psycopg.OperationalError:
-                if not kept:
-                    raise
-                return self._ask(query, parameters, deadline)
-        except _NO_SCHEMA as error:
-            raise NotMigrated("This database is not migrated", str(error), "Run: trimtab migrate") from error
-        except psycopg.Error as error:
-            raise UnavailableError("PostgreSQL cannot be read", str(error).strip(), "It is tried again") from error
-        finally:
-            self._turn.release()
-
-    def _ask(self, query: LiteralString, parameters: Sequence[Any], deadline: Deadline) -> list[Any]:
-        deadline.check("PostgreSQL was not asked")
-        try:
-            if self._connection is None:
-                self._connection = connect(self._database_url)
-            self._connection.deadline = deadline
-            return self._connection.execute(query, parameters).fetchall()
-        except (psycopg.OperationalError, DeadlinePassed):
-            self._drop()
-            raise
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._kept.close()
