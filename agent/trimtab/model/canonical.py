@@ -8,6 +8,7 @@ and numbers that would come back as another number. What is hashed is what is st
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any, Final, NoReturn, TypeAlias, cast
@@ -51,17 +52,10 @@ def decode(text: bytes) -> Json:
     try:
         orjson.loads(text)  # the strict grammar: UTF-8, no NaN, no lone surrogate, no trailing text, bounded recursion
     except orjson.JSONDecodeError as error:
+        with suppress(ValueError):
+            _parse(text)  # it knows why, if the reason is one of ours
         raise ValueRefused("This is not JSON", str(error), "Strings need double quotes") from error
-    try:
-        value: Json = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_int=integer,
-            parse_float=real,
-            parse_constant=_refuse_constant,
-        )
-    except RecursionError as error:
-        raise _too_deep() from error
+    value = _parse(text)
     _check(value, 0)
     return value
 
@@ -69,6 +63,16 @@ def decode(text: bytes) -> Json:
 def trusted(text: bytes) -> Json:
     """Parse bytes that `encode` made and a signature covers: no second check, several times faster than `decode`."""
     value: Json = orjson.loads(text)
+    return value
+
+
+def _parse(text: bytes) -> Json:
+    try:
+        value: Json = json.loads(
+            text, object_pairs_hook=_unique, parse_int=integer, parse_float=real, parse_constant=_refuse_constant
+        )
+    except RecursionError as error:
+        raise _too_deep() from error
     return value
 
 

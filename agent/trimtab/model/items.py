@@ -47,7 +47,13 @@ class LeafEdit:
 
 def digest(environment: str, layer: str, path: str, content: bytes) -> int:
     """SHA-256 over environment, layer, path and content, separated by a byte that none of them can hold."""
-    return int.from_bytes(hashlib.sha256(f"{environment}\0{layer}\0{path}\0".encode() + content).digest(), "big")
+    text = b"%b%b\0%b" % (digest_prefix(environment, layer), path.encode(), content)
+    return int.from_bytes(hashlib.sha256(text).digest(), "big")
+
+
+def digest_prefix(environment: str, layer: str) -> bytes:
+    """What the digests of all items of one layer start with."""
+    return f"{environment}\0{layer}\0".encode()
 
 
 def add_checksums(checksum: bytes, plus: Iterable[int] = (), minus: Iterable[int] = ()) -> bytes:

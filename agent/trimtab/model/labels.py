@@ -48,7 +48,7 @@ def declared_bots(state: State) -> list[str]:
     found: set[str] = set()
     for tree in state.trees.values():
         branch = trees.descend(tree, _PREFIX)
-        found.update(resolution.segments_of([] if branch is None else [branch]))
+        found.update([] if branch is None else trees.segments_of([branch]))
     return sorted(found)
 
 

@@ -16,15 +16,18 @@ import re
 import string
 import unicodedata
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from trimtab.model.errors import PathError
+
+Segments: TypeAlias = "tuple[str, ...]"
 
 MAX_SEGMENTS: Final = 32
 MAX_SEGMENT_BYTES: Final = 255
 MAX_PATH_BYTES: Final = 1024
 
 _BARE: Final = frozenset(string.ascii_letters + string.digits + "_-/:@+$#%~")
+_BARE_SEGMENT: Final = re.compile(r"[A-Za-z0-9_\-/:@+$#%~]+")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_\-/:@+$#%~]+(?:\.[A-Za-z0-9_\-/:@+$#%~]+)*")
 _GRAMMAR: Final = (
     'Segments are joined by dots; write a segment with other characters in double quotes, as in data."a.b"'
@@ -33,13 +36,12 @@ _GRAMMAR: Final = (
 _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-@lru_cache(maxsize=65536)
-def parse(text: str) -> tuple[str, ...]:
+def split(text: str) -> Segments:
     """The segments of a path text; raises `PathError` naming the place that is outside the grammar."""
-    if _PLAIN.fullmatch(text) and len(text) <= MAX_SEGMENT_BYTES:  # the common case, decided in one pass
+    if len(text) <= MAX_SEGMENT_BYTES and _PLAIN.fullmatch(text):  # the common case, decided in one pass
         plain = tuple(text.split("."))
-        _check_limits(text, plain)
-        return plain
+        if len(plain) <= MAX_SEGMENTS:
+            return plain
     segments: list[str] = []
     position = 0
     while True:
@@ -55,6 +57,11 @@ def parse(text: str) -> tuple[str, ...]:
     return tuple(segments)
 
 
+# Small on purpose: what a cache holds is visited by every garbage collection. It serves the few paths in daily use.
+parse = lru_cache(maxsize=2048)(split)
+"""`split`, remembered for the paths in daily use."""
+
+
 def join(segments: tuple[str, ...] | list[str]) -> str:
     """The canonical text of segments; raises `PathError` for a segment that no path can hold."""
     text = ".".join(write(segment) for segment in segments)
@@ -66,12 +73,18 @@ def join(segments: tuple[str, ...] | list[str]) -> str:
 
 def canonical(text: str) -> str:
     """The one spelling of a path: `a."b"` becomes `a.b`."""
-    return join(parse(text))
+    segments = parse(text)
+    return join(segments) if '"' in text else text
+
+
+def is_bare(segment: str) -> bool:
+    """Whether a segment is written as it is, without quotes (its length is not checked)."""
+    return (segment.isascii() and segment.isidentifier()) or _BARE_SEGMENT.fullmatch(segment) is not None
 
 
 def write(segment: str) -> str:
     """One segment as it stands in a path: bare if possible, else quoted."""
-    if segment and _BARE.issuperset(segment):
+    if is_bare(segment):
         return segment
     if not segment:
         raise PathError("An empty segment is refused", "every segment has at least one character", _GRAMMAR)

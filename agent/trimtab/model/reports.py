@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -45,7 +46,8 @@ class Refusal:
 class Report:
     """One agent's report. `epoch` and `revision` name the served view, `proven` the store revision that proves it.
 
-    `at` is stamped by the server that takes the report, in seconds of its clock.
+    `staleness_seconds` is infinite while nothing was ever certified: null in JSON, which has no infinity. `at` is stamped
+    by the server that takes the report, in seconds of its clock.
     """
 
     agent: str
@@ -86,7 +88,7 @@ def decode(text: bytes) -> Report:
             revision=int(fields["revision"]),
             proven=int(fields["proven"]),
             status=Status(fields["status"]),
-            staleness_seconds=float(fields["staleness_seconds"]),
+            staleness_seconds=_staleness(fields["staleness_seconds"]),
             hash=str(fields["hash"]),
             refused=tuple(Refusal(str(r["path"]), int(r["revision"]), str(r["reason"])) for r in fields["refused"]),
             alarms=tuple(str(alarm) for alarm in fields["alarms"]),
@@ -97,3 +99,11 @@ def decode(text: bytes) -> Report:
         raise ValueRefused(
             "This report is refused", f"it is malformed ({type(error).__name__})", "Update the agent"
         ) from error
+
+
+def _staleness(value: object) -> float:
+    if value is None:
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ValueError("staleness")
+    return float(value)

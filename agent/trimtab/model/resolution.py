@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from immutables import Map
+from immutables import Map, MapMutation
 
 from trimtab.model import canonical, layers, paths, trees
 from trimtab.model.errors import LayerConflict
 from trimtab.model.layers import Selector
 from trimtab.model.states import LayerKey, State
-from trimtab.model.trees import HIDDEN, Branch, Node
-from trimtab.model.values import EMPTY, WIDE, Document, Value, freeze
+from trimtab.model.trees import HIDDEN, OWN, WIDE, Branch, Node
+from trimtab.model.values import EMPTY, Document, Value, freeze
 
 Branches: TypeAlias = "Sequence[Branch]"
 """What the matching layers hold at one path, the winning layer first, layers that hold nothing left out."""
 
-_EMPTY_OBJECT = b"{}"
+_EMPTY_OBJECT: Final = b"{}"
 
 
 class Absent:
@@ -32,40 +32,47 @@ class Absent:
     def __repr__(self) -> str:
         return "ABSENT"
 
+    def __reduce__(self) -> str:
+        return "ABSENT"  # there is one only, also after a copy or a pickle
 
-ABSENT = Absent()
+
+ABSENT: Final = Absent()
+
+
+def decoded(content: bytes) -> Value:
+    """The value that canonical bytes stand for."""
+    return freeze(canonical.trusted(content))
 
 
 def resolve(branches: Branches) -> Value | Absent:
     """The value at a path, from what the matching layers hold there."""
-    if len(branches) == 1 and type(branches[0]) is bytes:  # the common case: one layer, one leaf
-        content = branches[0]
-        return freeze(canonical.trusted(content)) if content else ABSENT
     visible, deciding = unmasked(branches)
-    children: dict[str, Value] = {}
-    for segment in segments_of(visible):
-        value = resolve(below(visible, segment))
+    gathered: dict[str, Value] | MapMutation[str, Value] = {}
+    for segment, found in children(visible):
+        first = found[0]
+        if len(found) == 1 and isinstance(first, bytes):  # the common case: one layer has a leaf
+            value = decoded(first) if first else ABSENT
+        else:
+            value = resolve(found)
         if not isinstance(value, Absent):
-            children[segment] = value
-    if children:
-        return document(children)
-    if deciding is None or deciding == HIDDEN:
-        return ABSENT
-    return freeze(canonical.trusted(deciding))
+            gathered[segment] = value
+            if len(gathered) > WIDE and isinstance(gathered, dict):
+                gathered = Map(gathered).mutate()
+    if gathered:
+        return Document(gathered if isinstance(gathered, dict) else gathered.finish())
+    return decoded(deciding) if deciding else ABSENT
 
 
-def unmasked(branches: Branches) -> tuple[list[Branch], bytes | None]:
+def unmasked(branches: Branches) -> tuple[Branches, bytes | None]:
     """The branches that no tombstone at this very path masks, and the content that decides here (or None)."""
-    visible: list[Branch] = []
     deciding: bytes | None = None
-    for branch in branches:
-        visible.append(branch)
+    for place, branch in enumerate(branches):
         content = trees.content_of(branch)
         if deciding is None:
             deciding = content
         if content == HIDDEN:
-            break
-    return visible, deciding
+            return branches[: place + 1], deciding
+    return branches, deciding
 
 
 def below(branches: Branches, segment: str) -> list[Branch]:
@@ -74,17 +81,37 @@ def below(branches: Branches, segment: str) -> list[Branch]:
     return [branch for branch in found if branch is not None]
 
 
-def segments_of(branches: Branches) -> list[str]:
-    """The segments that any of the layers holds below a path, sorted."""
-    nodes = [branch for branch in branches if isinstance(branch, Node)]
+def children(branches: Branches) -> Iterator[tuple[str, Branches]]:
+    """Each segment below a path, in no particular order, with what the layers hold there. Each step is short."""
+    nodes = [branch for branch in branches if not isinstance(branch, bytes)]
     if len(nodes) == 1:
-        return sorted(nodes[0].children)
-    return sorted({segment for node in nodes for segment in node.children})
+        for segment, branch in nodes[0].items():
+            if segment:
+                yield segment, (branch,)
+        return
+    for place, node in enumerate(nodes):
+        for segment in node:
+            if segment != OWN and not any(segment in earlier for earlier in nodes[:place]):
+                yield segment, below(nodes[place:], segment)
 
 
-def document(children: dict[str, Value]) -> Document:
-    """A document over children, as a persistent map where they are many."""
-    return Document(Map(children)) if len(children) > WIDE else Document(children)
+def leaves(branches: Branches, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """Every leaf that shows at and below a path, as path and canonical bytes, in no particular order."""
+    visible, deciding = unmasked(branches)
+    nothing = True
+    for segment, found in children(visible):
+        at = paths.child(path, segment)
+        first = found[0]
+        if len(found) == 1 and isinstance(first, bytes):
+            if first:
+                nothing = False
+                yield at, first
+        else:
+            for leaf in leaves(found, at):
+                nothing = False
+                yield leaf
+    if nothing and deciding:
+        yield path, deciding
 
 
 def root_branches(state: State, labels: Mapping[str, str]) -> list[Branch]:
@@ -92,19 +119,30 @@ def root_branches(state: State, labels: Mapping[str, str]) -> list[Branch]:
     return [tree for _, tree in state.matching(labels)]
 
 
-def visible_branches(state: State, labels: Mapping[str, str], segments: Sequence[str]) -> list[Branch]:
-    """What the matching layers hold at a path, less what tombstones at and above it mask."""
-    branches, _ = unmasked(root_branches(state, labels))
+def branches_at(root: Branches, segments: Sequence[str]) -> Branches:
+    """What the matching layers hold at a path, given their trees, less what tombstones above it mask."""
+    branches = root
     for segment in segments:
-        branches, _ = unmasked(below(branches, segment))
+        found: list[Branch] = []
+        for branch in branches:
+            if isinstance(branch, bytes):
+                if not branch:
+                    break  # a tombstone masks what lower ranks hold here and below
+                continue
+            child = branch.get(segment)
+            if child is not None:
+                found.append(child)
+            if branch.get(OWN) == HIDDEN:
+                break
+        if not found:
+            return found
+        branches = found
     return branches
 
 
 def resolve_at(state: State, labels: Mapping[str, str], path: str) -> Value | Absent:
     """The value at one path for a reader with these labels, without resolving anything else."""
-    segments = paths.parse(path)
-    above = visible_branches(state, labels, segments[:-1])
-    return resolve(below(above, segments[-1]))
+    return resolve(branches_at(root_branches(state, labels), paths.parse(path)))
 
 
 def resolve_all(state: State, labels: Mapping[str, str]) -> Document:
@@ -161,12 +199,15 @@ def _say(tree: Node, segments: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
 
 
 def check_conflicts(state: State, environment: str, layer: str, path: str) -> None:
-    """Refuse an item just put at a path if, with a layer that it can meet, it makes a scalar and a subtree at one path.
+    """Refuse an item just put at a path if, with a layer that it can meet, it makes a value and a subtree at one path.
 
-    Raises `LayerConflict` naming both. An empty object and a tombstone at a path conflict with nothing below it.
+    Raises `LayerConflict` naming both. Tombstones conflict with nothing; an empty object is a subtree, not a value: it
+    may stand above other items, and like any item it may not stand below a value.
     """
-    selector = layers.parse(layer)
     own = state.content(environment, layer, path)
+    if own is None or own == HIDDEN:
+        return
+    selector = layers.parse(layer)
     segments = paths.parse(path)
     for (other_environment, text), tree in state.trees.items():
         if not selector.can_meet(layers.parse(text)):
@@ -175,7 +216,7 @@ def check_conflicts(state: State, environment: str, layer: str, path: str) -> No
             above = trees.content_of(trees.descend(tree, segments[:depth]))
             if above not in {None, HIDDEN, _EMPTY_OBJECT}:
                 raise _conflict(paths.join(segments[:depth]), (other_environment, text), path, (environment, layer))
-        if own not in {None, HIDDEN, _EMPTY_OBJECT}:
+        if own != _EMPTY_OBJECT:
             for found, content in trees.walk(trees.descend(tree, segments), segments):
                 if len(found) > len(segments) and content != HIDDEN:
                     raise _conflict(path, (environment, layer), paths.join(found), (other_environment, text))

@@ -18,8 +18,8 @@ from trimtab.model.trees import Branch, Builder, Node
 LayerKey: TypeAlias = "tuple[str, str]"
 """(environment, layer text)."""
 
-STEP: Final = 512
-"""Items handled between two yields of a building generator: about half a millisecond."""
+STEP: Final = 256
+"""Items handled between two yields of a generator that works in steps: about half a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,60 +56,86 @@ class State:
 
     def apply(self, environment: str, edits: Iterable[LeafEdit]) -> State:
         """The state after a change; an edit that removes what is not there changes nothing."""
+        state = self
+        for step in self.apply_steps(environment, edits):
+            state = step or state
+        return state
+
+    def apply_steps(self, environment: str, edits: Iterable[LeafEdit]) -> Iterator[State | None]:
+        """`apply` in steps: yields None after every `STEP` edits and at last the state."""
         changed = dict(self.trees)
-        plus: list[int] = []
-        minus: list[int] = []
-        for edit in edits:
+        total = count = 0
+        for number, edit in enumerate(edits, 1):
             key = (environment, edit.layer)
             tree = changed.get(key, trees.EMPTY)
             segments = paths.parse(edit.path)
             before = trees.content_of(trees.descend(tree, segments))
             after = edit.outcome
             if before is not None:
-                minus.append(digest(environment, edit.layer, edit.path, before))
+                total -= digest(environment, edit.layer, edit.path, before)
+                count -= 1
             if after is None:
                 tree = trees.remove(tree, segments)
             else:
-                plus.append(digest(environment, edit.layer, edit.path, after))
+                total += digest(environment, edit.layer, edit.path, after)
+                count += 1
                 tree = trees.put(tree, segments, after)
-            if tree.children:
+            if tree:
                 changed[key] = tree
             else:
                 changed.pop(key, None)
-        checksum = add_checksums(self.checksum, plus, minus)
-        return State(self.lineage, changed, checksum, self.count + len(plus) - len(minus))
+            if number % STEP == 0:
+                yield None
+        yield State(self.lineage, changed, add_checksums(self.checksum, (total,)), self.count + count)
 
     def matching(self, labels: Mapping[str, str]) -> list[tuple[LayerKey, Node]]:
         """The layers that a reader with these labels sees, the winning one first."""
         seen = [
-            (self.lineage.rank(environment, selector), (environment, text), tree)
-            for (environment, text), tree in self.trees.items()
+            (self.lineage.rank(environment, selector), (environment, text))
+            for environment, text in self.trees
             if (selector := layers.parse(text)).matches(labels)
         ]
-        return [(key, tree) for _, key, tree in sorted(seen, key=lambda entry: -entry[0])]
+        return [(key, self.trees[key]) for _, key in sorted(seen, key=lambda entry: -entry[0])]
+
+
+class Assembly:
+    """A state under construction. The tight loops that fill it live where the items come from."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+        self._builders: dict[LayerKey, Builder] = {}
+        self.total = 0
+        self.count = 0
+
+    def layer(self, environment: str, layer: str) -> Builder:
+        """The builder of one layer."""
+        builder = self._builders.get((environment, layer))
+        if builder is None:
+            builder = self._builders[environment, layer] = Builder()
+        return builder
+
+    def finish(self) -> State:
+        """The state; `total` is the sum of the digests of all items added, `count` their number."""
+        finished = {key: builder.finish() for key, builder in self._builders.items()}
+        found = {key: tree for key, tree in finished.items() if tree}
+        return State(self._lineage, found, add_checksums(NO_ITEMS, (self.total,)), self.count)
 
 
 def build_steps(lineage: Lineage, items: Iterable[Item]) -> Iterator[State | None]:
     """Build a state from items: yields None after every `STEP` items and at last the state."""
-    builders: dict[LayerKey, Builder] = {}
-    total = 0
-    count = 0
+    assembly = Assembly(lineage)
     for count, item in enumerate(items, 1):
-        builder = builders.get((item.environment, item.layer))
-        if builder is None:
-            builder = builders[item.environment, item.layer] = Builder()
-        segments = paths.parse(item.path)
-        builder.put(paths.parent(item.path), segments[:-1], segments[-1], item.content)
-        total += item.digest()
+        assembly.layer(item.environment, item.layer).put(paths.parse(item.path), item.content)
+        assembly.total += item.digest()
+        assembly.count = count
         if count % STEP == 0:
             yield None
-    finished = {key: builder.finish() for key, builder in builders.items()}
-    yield State(lineage, finished, add_checksums(NO_ITEMS, (total,)), count)
+    yield assembly.finish()
 
 
 def build(lineage: Lineage, items: Iterable[Item]) -> State:
     """Build a state from items in one go."""
     state = State(lineage)
-    for state_or_none in build_steps(lineage, items):
-        state = state_or_none or state
+    for step in build_steps(lineage, items):
+        state = step or state
     return state

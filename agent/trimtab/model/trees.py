@@ -1,152 +1,180 @@
 """The items of one layer as a persistent tree.
 
-A node's children are leaves (the canonical bytes of a value) or nodes; a node may hold content of its own, for a
-tombstone or an empty object above other items. A tombstone is `HIDDEN`, the empty bytes, which no value encodes to.
-Leaves are plain bytes so that the garbage collector never visits them.
+A branch is a leaf (the canonical bytes of a value) or a node. A node maps each segment to the branch below; what
+stands at the node's own path, a tombstone or an empty object above other items, is kept under `OWN`, which no segment
+can be. A tombstone is `HIDDEN`, the empty bytes, which no value encodes to.
+
+The shapes are chosen for the garbage collector of the process that holds them: it never visits bytes, and it does not
+track a dict that holds only bytes and text. So a document of leaves costs a full collection nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, TypeAlias, cast
 
-from immutables import Map
+from trimtab.model.paths import Segments
+from trimtab.model.wide import Wide
 
-from trimtab.model.values import WIDE
+WIDE: Final = 64
+"""Up to this many children live in a plain dict, which is copied at a change; more live in a persistent mapping."""
 
 HIDDEN: Final = b""
 """The content of a tombstone."""
 
+OWN: Final = ""
+"""The key of a node's own content."""
+
 Branch: TypeAlias = "bytes | Node"
+Node: TypeAlias = "dict[str, Branch] | Wide[Branch]"
 
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """An interior path of one layer: `children` by segment, and the content that stands at the path itself, if any."""
-
-    children: dict[str, Branch] | Map[str, Branch] = field(default_factory=dict[str, "Branch"])
-    content: bytes | None = None
-
-
-EMPTY: Final = Node()
+EMPTY: Final[dict[str, Branch]] = {}
+"""The tree without items. Trees are never changed in place."""
 
 
 def content_of(branch: Branch | None) -> bytes | None:
     """What stands at the branch itself: canonical bytes, `HIDDEN`, or None."""
-    return branch.content if isinstance(branch, Node) else branch
+    if branch is None or isinstance(branch, bytes):
+        return branch
+    return cast("bytes | None", branch.get(OWN))
 
 
 def child_of(branch: Branch | None, segment: str) -> Branch | None:
     """The branch below, or None."""
-    return branch.children.get(segment) if isinstance(branch, Node) else None
+    return None if branch is None or isinstance(branch, bytes) else branch.get(segment)
 
 
-def descend(node: Node, segments: tuple[str, ...]) -> Branch | None:
+def descend(branch: Branch, segments: Segments) -> Branch | None:
     """The branch at a path."""
-    here: Branch | None = node
+    here: Branch | None = branch
     for segment in segments:
-        here = child_of(here, segment)
-        if here is None:
+        if here is None or isinstance(here, bytes):
             return None
+        here = here.get(segment)
     return here
 
 
-def put(node: Node, segments: tuple[str, ...], content: bytes) -> Node:
+def put(node: Node, segments: Segments, content: bytes) -> Node:
     """The tree with content at a path; what lies below the path stays."""
     head, rest = segments[0], segments[1:]
-    below = node.children.get(head)
+    below = node.get(head)
+    fresh: Branch
     if rest:
-        inner = below if isinstance(below, Node) else Node(content=below)
-        return Node(_with(node.children, head, put(inner, rest, content)), node.content)
-    fresh: Branch = Node(below.children, content) if isinstance(below, Node) else content
-    return Node(_with(node.children, head, fresh), node.content)
+        inner: Node = {OWN: below} if isinstance(below, bytes) else below or EMPTY
+        fresh = put(inner, rest, content)
+    else:
+        fresh = content if below is None or isinstance(below, bytes) else _with(below, OWN, content)
+    return _with(node, head, fresh)
 
 
-def remove(node: Node, segments: tuple[str, ...]) -> Node:
+def remove(node: Node, segments: Segments) -> Node:
     """The tree without the content at a path; what lies below the path stays, interior nodes left empty vanish."""
     head, rest = segments[0], segments[1:]
-    below = node.children.get(head)
-    if below is None:
-        return node
-    if rest:
-        if not isinstance(below, Node):
-            return node
-        kept: Branch | None = _collapse(remove(below, rest))
-    else:
-        kept = _collapse(Node(below.children)) if isinstance(below, Node) else None
-    children = _without(node.children, head) if kept is None else _with(node.children, head, kept)
-    return Node(children, node.content)
+    below = node.get(head)
+    if below is None or isinstance(below, bytes):
+        return node if rest else _without(node, head)
+    kept = remove(below, rest) if rest else _without(below, OWN)
+    if not kept:
+        return _without(node, head)
+    return _with(node, head, kept[OWN] if len(kept) == 1 and OWN in kept else kept)
 
 
-def walk(branch: Branch | None, segments: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bytes]]:
+def walk(branch: Branch | None, segments: Segments = ()) -> Iterator[tuple[Segments, bytes]]:
     """Every content at and below a branch, with its segments, parents before children, siblings sorted."""
-    content = content_of(branch)
-    if content is not None:
-        yield segments, content
-    if isinstance(branch, Node):
-        for segment in sorted(branch.children):
-            yield from walk(branch.children[segment], (*segments, segment))
+    if branch is None:
+        return
+    if isinstance(branch, bytes):
+        yield segments, branch
+        return
+    for segment in sorted(branch):  # OWN sorts first
+        if segment == OWN:
+            yield segments, cast("bytes", branch[OWN])
+        else:
+            yield from walk(branch[segment], (*segments, segment))
 
 
-def _collapse(node: Node) -> Branch | None:
-    return node if node.children else node.content
+def segments_of(nodes: Iterable[Branch]) -> list[str]:
+    """The segments that any of the branches holds below itself, sorted."""
+    found = {segment for node in nodes if not isinstance(node, bytes) for segment in node}
+    return sorted(found - {OWN})
 
 
-def _with(
-    children: dict[str, Branch] | Map[str, Branch], segment: str, branch: Branch
-) -> dict[str, Branch] | Map[str, Branch]:
-    if isinstance(children, Map):
-        return children.set(segment, branch)
-    if len(children) >= WIDE and segment not in children:
-        return Map(children).set(segment, branch)
-    return {**children, segment: branch}
+def _with(node: Node, segment: str, branch: Branch) -> Node:
+    if isinstance(node, Wide):
+        return node.set(segment, branch)
+    if len(node) >= WIDE and segment not in node:
+        return Wide.of({**node, segment: branch})
+    return {**node, segment: branch}
 
 
-def _without(children: dict[str, Branch] | Map[str, Branch], segment: str) -> dict[str, Branch] | Map[str, Branch]:
-    if isinstance(children, Map):
-        return children.delete(segment)
-    return {name: branch for name, branch in children.items() if name != segment}
+def _without(node: Node, segment: str) -> Node:
+    if segment not in node:
+        return node
+    if isinstance(node, Wide):
+        return node.delete(segment)
+    return {name: branch for name, branch in node.items() if name != segment}
 
 
 class Builder:
-    """Builds a tree from many items at once, several times faster than one `put` after the other.
+    """Builds one tree from many items, several times faster than one `put` after the other.
 
-    The tree under construction is private to the builder; `finish` hands it over, after which the builder is spent.
+    Items may come in any order; it is quickest where those of one parent follow each other, as in a snapshot. Each
+    takes constant time, however many there are. After `finish` the builder is spent.
     """
 
     def __init__(self) -> None:
-        self._root: dict[str, Branch] = {}
-        self._parents: dict[str, dict[str, Branch]] = {}
+        self._parent: Segments = ()
+        self._here: Node = {}
+        self._above: list[Node] = []
 
-    def put(self, parent_text: str, parent: tuple[str, ...], segment: str, content: bytes) -> None:
-        """Add one item; `parent_text` is the canonical text of `parent`, used as a key."""
-        children = self._parents.get(parent_text)
-        if children is None:
-            children = self._parents[parent_text] = self._open(parent)
-        below = children.get(segment)
-        children[segment] = Node(below.children, content) if isinstance(below, Node) else content
+    def put(self, segments: Segments, content: bytes) -> None:
+        """Add one item."""
+        self.add(segments[:-1], segments[-1], content)
+
+    def add(self, parent: Segments, segment: str, content: bytes) -> None:
+        """Add one item below a parent; quickest if the parent is the very tuple of the call before."""
+        if parent is not self._parent:
+            self._move(parent)
+        here = self._here
+        below = here.get(segment)
+        branch = content if below is None or isinstance(below, bytes) else _with(below, OWN, content)
+        if isinstance(here, dict) and len(here) < WIDE:
+            here[segment] = branch
+        else:
+            self._set(segment, branch)
 
     def finish(self) -> Node:
-        """The finished tree; wide nodes are made persistent maps."""
-        return _widen(Node(self._root))
+        """The finished tree."""
+        self._move(())
+        return self._here
 
-    def _open(self, parent: tuple[str, ...]) -> dict[str, Branch]:
-        children = self._root
-        for segment in parent:
-            below = children.get(segment)
-            if not isinstance(below, Node):
-                below = children[segment] = Node({}, below)
-            assert isinstance(below.children, dict)
-            children = below.children
-        return children
+    def _set(self, segment: str, branch: Branch) -> None:
+        here = self._here
+        if isinstance(here, Wide):
+            here.add(segment, branch)
+            return
+        here[segment] = branch
+        if len(here) > WIDE:
+            self._here = Wide.of(here)
+
+    def _move(self, parent: Segments) -> None:
+        """Close the nodes that the parent does not lie below, and open those down to it."""
+        shared = 0
+        for one, two in zip(self._parent, parent, strict=False):
+            if one != two:
+                break
+            shared += 1
+        for segment in reversed(self._parent[shared:]):
+            closed = self._here
+            self._here = self._above.pop()
+            self._set(segment, closed)
+        for segment in parent[shared:]:
+            below = self._here.get(segment)
+            self._above.append(self._here)
+            self._here = {OWN: below} if isinstance(below, bytes) else below or {}
+        self._parent = parent
 
 
-def _widen(node: Node) -> Node:
-    children = node.children
-    for segment, branch in list(children.items()):
-        if isinstance(branch, Node):
-            widened = _widen(branch)
-            if widened is not branch and isinstance(children, dict):
-                children[segment] = widened
-    return Node(Map(children), node.content) if len(children) > WIDE else node
+def is_empty(tree: Mapping[str, Branch]) -> bool:
+    """Whether a tree holds no item."""
+    return not tree

@@ -12,11 +12,9 @@ from typing import Final, TypeAlias
 from immutables import Map
 
 from trimtab.model.canonical import Json
+from trimtab.model.trees import WIDE
 
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | Document | None"
-
-WIDE: Final = 64
-"""Up to this many children live in a plain dict, which is copied at a change; more live in a persistent map."""
 
 Children: TypeAlias = "dict[str, Value] | Map[str, Value]"
 

@@ -1,201 +1,212 @@
 """Views: a state resolved for one set of labels.
 
-A view is two things that share their values: the tree of documents, and an index from every path, leaf or interior, to
-its value. Both are persistent, so a change makes a new view at the cost of the paths that it touches. The index is an
-`immutables.Map`: a read costs little more than a dict's, and an update does not copy what it leaves alone
+A view is the trees of the matching layers in rank order, and `hot`, a dict of everything that has been read so far.
+What is missing there is resolved at its first read, a few microseconds, so building a view costs nothing, memory and
+garbage collector carry only what a bot really reads, and every later read is one lookup in a dict. A change makes a
+new view: it shares the trees that stay, and takes over what was read, less what the change touches
 (docs/decisions/0002-hot-map.md has the measurements).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from immutables import Map, MapMutation
-
 from trimtab.model import paths, resolution
-from trimtab.model.resolution import ABSENT, Absent
-from trimtab.model.states import STEP, State
+from trimtab.model.hot import Hot, Index
+from trimtab.model.resolution import ABSENT, Absent, Branches
+from trimtab.model.states import STEP, LayerKey, State
+from trimtab.model.structure import Lineage
+from trimtab.model.trees import HIDDEN, content_of
 from trimtab.model.values import EMPTY, Document, Value
 
-Index: TypeAlias = "Map[str, Value]"
+Differences: TypeAlias = "dict[str, tuple[Value | Absent, Value | Absent]]"
+"""Leaf path → (old, new), `ABSENT` where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """What a reader holds: `index` maps canonical paths to values, `root` is the same as a tree."""
+    """What a reader holds. `hot[path]` is a read; `order` names the matching layers, the winning one first."""
 
     labels: Mapping[str, str]
-    root: Document
-    index: Index
+    state: State
+    order: tuple[LayerKey, ...]
+    hot: Hot
+
+    @property
+    def index(self) -> Mapping[str, Value]:
+        """Every path, leaf or interior, and its value."""
+        return Index(self.hot)
+
+    @property
+    def root(self) -> Document:
+        """The whole tree, resolved at each call: for programs that show or compare everything."""
+        value = resolution.resolve(self.hot.branches)
+        return value if isinstance(value, Document) else EMPTY
 
     def leaf_paths(self) -> Iterator[str]:
-        """The paths of every leaf: scalars, arrays and empty objects."""
-        return (path for path, value in self.index.items() if not isinstance(value, Document) or not value)
+        """The paths of every leaf: scalars, arrays and empty objects. Nothing is decoded."""
+        return (path for path, _ in resolution.leaves(self.hot.branches) if path)
 
 
 def empty(labels: Mapping[str, str]) -> View:
     """The view of an environment without items."""
-    return View(labels, EMPTY, Map())
+    return View(labels, State(Lineage(("none",))), (), Hot(()))
 
 
-def build_steps(state: State, labels: Mapping[str, str]) -> Iterator[View | None]:
-    """Resolve a state in steps: yields None after about `STEP` items and at last the view."""
-    branches, _ = resolution.unmasked(resolution.root_branches(state, labels))
-    root = EMPTY
-    index: MapMutation[str, Value] = Map[str, Value]().mutate()
-    since = 0
-    # One step resolves one document two levels down: small enough for a step, large enough to be quick.
-    for category in resolution.segments_of(branches):
-        inner, _ = resolution.unmasked(resolution.below(branches, category))
-        children: dict[str, Value] = {}
-        for segment in resolution.segments_of(inner):
-            value = resolution.resolve(resolution.below(inner, segment))
-            if not isinstance(value, Absent):
-                children[segment] = value
-                since += _add(index, paths.child(paths.write(category), segment), value)
-            if since >= STEP:
-                since = 0
-                yield None
-        whole = resolution.document(children) if children else resolution.resolve(resolution.below(branches, category))
-        if not isinstance(whole, Absent):
-            index[paths.write(category)] = whole
-            root = root.with_child(category, whole)
-    yield View(labels, root, index.finish())
+def build_steps(state: State, labels: Mapping[str, str], like: View | None = None) -> Iterator[View | None]:
+    """The view of a state: yields None between steps and at last the view.
+
+    What was read through `like` is resolved in advance, so that its readers meet no first read after the swap.
+    """
+    matching = state.matching(labels)
+    hot = Hot(tuple(tree for _, tree in matching))
+    for count, path in enumerate([] if like is None else list(like.hot), 1):
+        hot.get(path)
+        if count % (STEP // 4) == 0:
+            yield None
+    yield View(labels, state, tuple(key for key, _ in matching), hot)
 
 
 def build(state: State, labels: Mapping[str, str]) -> View:
-    """Resolve a state in one go."""
+    """The view of a state in one go."""
     view = empty(labels)
-    for view_or_none in build_steps(state, labels):
-        view = view_or_none or view
+    for step in build_steps(state, labels):
+        view = step or view
     return view
 
 
-def advance(
-    view: View, state: State, touched: Iterable[str]
-) -> tuple[View, dict[str, tuple[Value | Absent, Value | Absent]]]:
-    """The view after a change, and the leaves that differ: path → (old, new), `ABSENT` where there is none.
+def advance(view: View, state: State, touched: Iterable[str]) -> tuple[View, Differences]:
+    """The view after a change, and the leaves that differ.
 
     `touched` are the paths of the change's edits; `state` is the state after it. Labels stay the same.
     """
-    mutation = view.index.mutate()
-    root = view.root
-    differing: dict[str, tuple[Value | Absent, Value | Absent]] = {}
-    branches = resolution.root_branches(state, view.labels)
+    result: tuple[View, Differences] = (view, {})
+    for step in advance_steps(view, state, touched):
+        result = step or result
+    return result
+
+
+def advance_steps(view: View, state: State, touched: Iterable[str]) -> Iterator[tuple[View, Differences] | None]:
+    """`advance` in steps: yields None now and then, and at last the view and the differences."""
+    if state.trees.keys() == view.state.trees.keys():
+        order = view.order
+    else:
+        order = tuple(key for key, _ in state.matching(view.labels))
+    hot = Hot(tuple(state.trees[key] for key in order))
+    hot.update(view.hot)
+    differences: Differences = {}
+    above: set[str] = set()
+    since = 0
     for path in _outermost(touched):
-        segments = paths.parse(path)
-        old = view.index.get(path, ABSENT)
-        root = _replace(root, branches, segments, mutation)
-        new = mutation.get(path, ABSENT)
-        _differences(path, old, new, differing)
-        _ancestors(path, view.index, mutation, differing)
-    return View(view.labels, root, mutation.finish()), differing
+        since += _advance_at(view.hot, hot, path, differences)
+        above.update(paths.parents(path))
+        if since >= STEP // 2:
+            since = 0
+            yield None
+    for path in above:
+        _advance_above(view.hot.branches, hot.branches, path, differences)
+    yield View(view.labels, state, order, hot), differences
 
 
-def _replace(
-    root: Document, branches: resolution.Branches, segments: tuple[str, ...], index: MapMutation[str, Value]
-) -> Document:
-    fresh = _rebuild(root, resolution.unmasked(branches)[0], segments, "", index)
-    return fresh if isinstance(fresh, Document) else EMPTY
+def compare_steps(old: View, new: View) -> Iterator[Differences | None]:
+    """The leaves that differ between any two views: yields None between steps and at last the differences."""
+    before: dict[str, bytes] = {}
+    for count, (path, content) in enumerate(resolution.leaves(old.hot.branches), 1):
+        before[path] = content
+        if count % STEP == 0:
+            yield None
+    differences: Differences = {}
+    for count, (path, content) in enumerate(resolution.leaves(new.hot.branches), 1):
+        was = before.pop(path, None)
+        if was != content:
+            differences[path] = (_value(was), _value(content))
+        if count % STEP == 0:
+            yield None
+    for count, (path, was) in enumerate(before.items(), 1):
+        differences[path] = (_value(was), ABSENT)
+        if count % STEP == 0:
+            yield None
+    yield differences
 
 
-def _rebuild(
-    node: Value | Absent,
-    branches: resolution.Branches,
-    segments: tuple[str, ...],
-    path: str,
-    index: MapMutation[str, Value],
-) -> Value | Absent:
-    """The value at `path`, whose matching branches are given, with everything along `segments` resolved anew."""
-    if not segments:
-        fresh = resolution.resolve(branches)
-        _drop(index, path, node)
-        if not isinstance(fresh, Absent):
-            _add(index, path, fresh)
-        return fresh
-    visible, _ = resolution.unmasked(branches)
-    head = segments[0]
-    inner = node[head] if isinstance(node, Document) and head in node else ABSENT
-    below = _rebuild(inner, resolution.below(visible, head), segments[1:], paths.child(path, head), index)
-    fresh = _with(node if isinstance(node, Document) else EMPTY, head, below)
-    if not fresh:
-        fresh = resolution.resolve(branches) if path else EMPTY
-    if path:
-        if isinstance(fresh, Absent):
-            index.pop(path, None)
-        else:
-            index[path] = fresh
-    return fresh
+def _value(content: bytes | None) -> Value | Absent:
+    return resolution.decoded(content) if content else ABSENT
 
 
-def _with(node: Document, segment: str, value: Value | Absent) -> Value | Absent:
-    if isinstance(value, Absent):
-        return node.without_child(segment) if segment in node else node
-    return node.with_child(segment, value)
+def _advance_at(old: Hot, hot: Hot, path: str, into: Differences) -> int:
+    """Account for everything at and below a touched path; returns about how much work that was."""
+    segments = paths.parse(path)
+    before_branches = resolution.branches_at(old.branches, segments)
+    after_branches = resolution.branches_at(hot.branches, segments)
+    before = dict(resolution.leaves(before_branches, path))
+    after = dict(resolution.leaves(after_branches, path))
+    for leaf in before.keys() | after.keys():
+        if before.get(leaf) != after.get(leaf):
+            into[leaf] = (_value(before.get(leaf)), _value(after.get(leaf)))
+    if before == after:
+        return len(before) + 1
+    if not (before.keys() | after.keys()) <= {path}:
+        prefix = f"{path}."
+        for cached in [cached for cached in hot if cached.startswith(prefix)]:
+            del hot[cached]
+    was_read = dict.pop(hot, path, ABSENT) is not ABSENT
+    read_above = [parent for parent in paths.parents(path) if dict.__contains__(hot, parent)]
+    if was_read or read_above:
+        value = resolution.resolve(after_branches)
+        if was_read and not isinstance(value, Absent):
+            hot[path] = value
+        for parent in read_above:
+            _renew(hot, parent, segments[len(paths.parse(parent)) :], value)
+    return len(before) + len(after) + 1
 
 
-def _add(index: MapMutation[str, Value], path: str, value: Value) -> int:
-    index[path] = value
-    added = 1
-    if isinstance(value, Document):
-        for segment in value.segments():
-            added += _add(index, paths.child(path, segment), value[segment])
-    return added
+def _renew(hot: Hot, parent: str, rest: Sequence[str], value: Value | Absent) -> None:
+    """Put the new value into a document above it that was read; the document is dropped where that is not simple."""
+    renewed = _replaced(hot[parent], rest, value)
+    if renewed is None:
+        dict.pop(hot, parent)
+    else:
+        hot[parent] = renewed
 
 
-def _drop(index: MapMutation[str, Value], path: str, value: Value | Absent) -> None:
-    if isinstance(value, Absent):
-        return
-    index.pop(path, None)
-    if isinstance(value, Document):
-        for segment in value.segments():
-            _drop(index, paths.child(path, segment), value[segment])
+def _replaced(node: Value, rest: Sequence[str], value: Value | Absent) -> Document | None:
+    """A document with one value below it replaced; None if documents appear or vanish on the way."""
+    if not isinstance(node, Document):
+        return None
+    head = rest[0]
+    if len(rest) > 1:
+        inner = _replaced(node[head], rest[1:], value) if head in node else None
+        return None if inner is None else node.with_child(head, inner)
+    if not isinstance(value, Absent):
+        return node.with_child(head, value)
+    if head not in node:
+        return node
+    return node.without_child(head) if len(node) > 1 else None
+
+
+def _advance_above(old: Branches, new: Branches, path: str, into: Differences) -> None:
+    """An empty object above a touched path shows and vanishes with what is below it: that is a difference too."""
+    segments = paths.parse(path)
+    before = _own_leaf(resolution.branches_at(old, segments))
+    after = _own_leaf(resolution.branches_at(new, segments))
+    if before != after:
+        into[path] = (_value(before), _value(after))
+
+
+def _own_leaf(branches: Branches) -> bytes | None:
+    """The content that shows at the path itself, None if nothing or something below it shows."""
+    if all(content_of(branch) in {None, HIDDEN} for branch in branches):
+        return None
+    path, content = next(resolution.leaves(branches, ""), ("", None))
+    return None if path else content
 
 
 def _outermost(touched: Iterable[str]) -> list[str]:
     """The touched paths that lie below no other touched path."""
-    kept: list[str] = []
-    chosen: set[str] = set()
-    for path in sorted(set(touched), key=lambda text: len(paths.parse(text))):
-        if chosen.isdisjoint(paths.parents(path)):
-            chosen.add(path)
-            kept.append(path)
-    return kept
-
-
-def _leaves(path: str, value: Value | Absent) -> dict[str, Value]:
-    if isinstance(value, Absent):
-        return {}
-    if not isinstance(value, Document) or not value:
-        return {path: value}
-    found: dict[str, Value] = {}
-    for segment in value.segments():
-        found.update(_leaves(paths.child(path, segment), value[segment]))
-    return found
-
-
-def _differences(
-    path: str, old: Value | Absent, new: Value | Absent, into: dict[str, tuple[Value | Absent, Value | Absent]]
-) -> None:
-    before, after = _leaves(path, old), _leaves(path, new)
-    for leaf in before.keys() | after.keys():
-        one, two = before.get(leaf, ABSENT), after.get(leaf, ABSENT)
-        if not same(one, two):
-            into[leaf] = (one, two)
-
-
-def _ancestors(
-    path: str, old: Index, new: MapMutation[str, Value], into: dict[str, tuple[Value | Absent, Value | Absent]]
-) -> None:
-    """An empty object above the path shows and vanishes with what is below it: that is a difference too."""
-    for above in paths.parents(path):
-        one, two = old.get(above, ABSENT), new.get(above, ABSENT)
-        before = one if not isinstance(one, Document) or not one else ABSENT
-        after = two if not isinstance(two, Document) or not two else ABSENT
-        if not same(before, after):
-            into[above] = (before, after)
+    chosen = set(touched)
+    return [path for path in sorted(chosen) if chosen.isdisjoint(paths.parents(path))]
 
 
 def same(one: Value | Absent, two: Value | Absent) -> bool:
