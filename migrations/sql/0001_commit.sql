@@ -1,0 +1,390 @@
+-- The writer's functions. The writer's role may write nothing but through these, so a version, a link or an audit row
+-- cannot be changed or removed, only added, and only so that it follows the one before.
+--
+-- One commit, two round trips in one READ COMMITTED transaction:
+--     1. BEGIN; trimtab_stage_v1(…); trimtab_lock_v1(…); trimtab_touched_v1(…)      in one pipeline
+--        the client compares heads and structure with what it read, computes and signs the links
+--     2. trimtab_commit_v1(…); COMMIT                                              in one pipeline
+--
+-- Errors of their own: TT001 the store is not where the caller says; TT002 a link does not follow its line;
+-- TT003 a structure that cannot be. PL/pgSQL throughout: it keeps its plans, where each statement from a client that
+-- may not rely on session state is planned anew, under the lock.
+--
+-- A plan may be made while the tables are empty and then be kept by a session that fills them. So every access is
+-- through the whole key: LATERAL with LIMIT or OFFSET 0 keeps the planner from joining first and looking later, and the
+-- settings behind search_path from reading whole tables that were small once.
+
+CREATE FUNCTION trimtab.trimtab_stage_v1(
+    version uuid, edited text, change bytea, layers text[], paths text[], contents bytea[]
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    INSERT INTO changes (version_id, change) VALUES (version, change);
+    INSERT INTO configuration_items (version_id, layer, path, operation, content, previous_operation, previous)
+    SELECT version, i.layer, i.path,
+           CASE WHEN i.content IS NULL THEN 'remove' WHEN i.content = '' THEN 'hide' ELSE 'put' END, nullif(i.content, ''),
+           CASE WHEN c.path IS NULL THEN NULL WHEN c.content IS NULL THEN 'hide' ELSE 'put' END, c.content
+      FROM unnest(layers, paths, contents) AS i (layer, path, content)
+      LEFT JOIN LATERAL (
+            SELECT c.path, c.content FROM configuration_current AS c
+             WHERE c.environment = edited AND c.path = i.path AND c.layer = i.layer LIMIT 1
+           ) AS c ON true;
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_stage_v1 IS
+    'Writes the bulky rows of a version before the lock; once for each version_id, so nothing can be added to it later. '
+    'A content of no bytes hides, NULL removes. What stood there is read here: if that moves before the lock is given, '
+    'trimtab_touched_v1 shows it and the client starts again';
+
+CREATE FUNCTION trimtab.prepare_to_lock(wait_ms integer, hold_ms integer) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp AS $$
+BEGIN
+    IF NOT coalesce(wait_ms BETWEEN 1 AND 60000 AND hold_ms BETWEEN 1 AND 60000, false) THEN
+        RAISE EXCEPTION 'times to wait and to hold are 1 to 60000 ms' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- A repeatable read would see the heads as they were before the lock.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'a commit needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    PERFORM set_config('lock_timeout', wait_ms::text, true);
+END
+$$;
+
+CREATE FUNCTION trimtab.bound_the_lock(hold_ms integer) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp AS $$
+BEGIN
+    PERFORM set_config('statement_timeout', hold_ms::text, true),
+            set_config('idle_in_transaction_session_timeout', hold_ms::text, true);
+    IF current_setting('server_version_num')::integer >= 170000 THEN
+        PERFORM set_config('transaction_timeout', hold_ms::text, true);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION trimtab.bound_the_lock IS
+    'From here on, whoever freezes loses the session, and with it the lock, after hold_ms';
+
+CREATE FUNCTION trimtab.trimtab_lock_v1(of_environments text[], wait_ms integer, hold_ms integer)
+RETURNS TABLE (
+    epoch bigint, revision bigint, structure_revision bigint, moved_at timestamptz,
+    environment text, head_epoch bigint, head_revision bigint, head_hash bytea, head_checksum bytea
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+    h store_head;
+BEGIN
+    PERFORM prepare_to_lock(wait_ms, hold_ms);
+    UPDATE store_head AS s
+       SET revision = s.revision + 1, moved_at = greatest(s.moved_at, clock_timestamp())
+    RETURNING s.* INTO STRICT h;
+    PERFORM bound_the_lock(hold_ms);
+    RETURN QUERY
+    SELECT h.epoch, h.revision, h.structure_revision, h.moved_at, e.name, l.epoch, l.revision, l.hash, l.checksum
+      FROM (SELECT) AS always
+      LEFT JOIN unnest(of_environments) AS e (name) ON true
+      LEFT JOIN line_heads AS l ON l.environment = e.name;
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_lock_v1 IS
+    'Takes the lock of the store and its next revision, until the transaction ends. One row for each environment (at least '
+    'one), head_… NULL where it has no link yet. The heads are read after the lock was given, so they hold';
+
+CREATE FUNCTION trimtab.trimtab_lock_epoch_v1(
+    from_revision bigint, floor_epoch bigint, floor_revision bigint, wait_ms integer, hold_ms integer
+) RETURNS TABLE (
+    epoch bigint, revision bigint, structure_revision bigint, moved_at timestamptz,
+    environment text, head_epoch bigint, head_revision bigint, head_hash bytea, head_checksum bytea
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+    h store_head;
+BEGIN
+    PERFORM prepare_to_lock(wait_ms, hold_ms);
+    UPDATE store_head AS s
+       SET epoch = greatest(s.epoch, floor_epoch) + 1,
+           revision = greatest(s.revision, floor_revision) + 1,
+           moved_at = greatest(s.moved_at, clock_timestamp())
+     WHERE s.revision = from_revision
+    RETURNING s.* INTO h;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'revision % is not the head of this database', from_revision USING ERRCODE = 'TT001';
+    END IF;
+    PERFORM bound_the_lock(hold_ms);
+    RETURN QUERY
+    SELECT h.epoch, h.revision, h.structure_revision, h.moved_at, e.name, l.epoch, l.revision, l.hash, l.checksum
+      FROM (SELECT) AS always
+      LEFT JOIN environments AS e ON true
+      LEFT JOIN line_heads AS l ON l.environment = e.name;
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_lock_epoch_v1 IS
+    'The same for the first change of a new epoch, above every epoch and revision that anybody has seen (floor_…); all environments';
+
+CREATE FUNCTION trimtab.trimtab_touched_v1(of_environments text[], since bigint, at_most integer)
+RETURNS TABLE (revision bigint, kind text, environment text, layer text, path text)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT v.revision, v.kind, v.environment, i.layer, i.path
+      FROM configuration_versions AS v
+      LEFT JOIN LATERAL (
+            SELECT i.layer, i.path FROM configuration_items AS i WHERE i.version_id = v.version_id OFFSET 0
+           ) AS i ON true
+     WHERE v.revision > since AND (v.environment = ANY (of_environments) OR v.environment IS NULL)
+     ORDER BY v.revision
+     LIMIT at_most;
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_touched_v1 IS
+    'What commits after a revision edited in these environments, oldest first; layer and path NULL for one without items. '
+    'VOLATILE, so that after the lock it sees what was committed before it';
+
+CREATE FUNCTION trimtab.genesis(of_environment text, of_epoch bigint) RETURNS bytea
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = trimtab, pg_temp AS $$
+    SELECT sha256('trimtab line'::bytea || '\x00' || convert_to(of_environment, 'UTF8') || '\x00' || convert_to(of_epoch::text, 'UTF8'))
+$$;
+COMMENT ON FUNCTION trimtab.genesis IS 'What stands before the first link of a line';
+
+CREATE FUNCTION trimtab.restructure(of_version uuid, h trimtab.store_head) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    said jsonb := (SELECT convert_from(c.change, 'UTF8')::jsonb FROM changes AS c WHERE c.version_id = of_version);
+    structure jsonb := nullif(said -> 'structure', 'null');
+    declared jsonb := nullif(said -> 'epoch', 'null');
+    changed environments;
+    above text;
+BEGIN
+    IF declared IS NOT NULL THEN
+        IF (declared ->> 'epoch')::bigint IS DISTINCT FROM h.epoch THEN
+            RAISE EXCEPTION 'the change declares another epoch than the lock gave' USING ERRCODE = 'TT001';
+        END IF;
+        INSERT INTO epochs (epoch, from_epoch, from_revision, first_revision, declared_at, reason, lost)
+        VALUES (
+            h.epoch, (declared ->> 'from_epoch')::bigint, (declared ->> 'from_revision')::bigint, h.revision, h.moved_at,
+            declared ->> 'reason', declared ->> 'lost'
+        );
+    END IF;
+    IF structure IS NULL THEN
+        RETURN;
+    END IF;
+
+    INSERT INTO environments AS e (name, parent, dimensions, created_revision, changed_revision)
+    VALUES (
+        structure ->> 'environment', structure ->> 'parent',
+        CASE WHEN structure ->> 'parent' IS NULL THEN structure -> 'dimensions' END, h.revision, h.revision
+    )
+    ON CONFLICT (name) DO UPDATE
+       SET parent = excluded.parent, dimensions = excluded.dimensions, changed_revision = h.revision
+    RETURNING e.* INTO changed;
+    above := changed.parent;
+    WHILE above IS NOT NULL LOOP
+        IF above = changed.name THEN
+            RAISE EXCEPTION 'the environment % would inherit from itself', changed.name USING ERRCODE = 'TT003';
+        END IF;
+        SELECT e.parent INTO above FROM environments AS e WHERE e.name = above;
+    END LOOP;
+    INSERT INTO environment_revisions (environment, revision, parent, dimensions)
+    VALUES (changed.name, h.revision, changed.parent, changed.dimensions);
+    UPDATE store_head SET structure_revision = h.revision;
+END
+$$;
+COMMENT ON FUNCTION trimtab.restructure IS 'Enters what the change itself says about an environment or a new epoch';
+
+CREATE FUNCTION trimtab.append_audit(record bytea, of_revision bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    said jsonb := convert_from(record, 'UTF8')::jsonb;
+    h store_head;
+BEGIN
+    IF (said ->> 'revision')::bigint IS DISTINCT FROM of_revision THEN
+        RAISE EXCEPTION 'the audit record names another revision' USING ERRCODE = 'TT001';
+    END IF;
+    -- This is the lock too, where no commit took it before.
+    SELECT s.* INTO STRICT h FROM store_head AS s FOR UPDATE;
+    INSERT INTO configuration_audit (
+        id, at, actor, action, environment, epoch, revision, detail, record, previous_hash, hash
+    ) VALUES (
+        h.audit_id + 1, (said ->> 'at')::timestamptz, said ->> 'actor', said ->> 'action', said ->> 'environment', h.epoch,
+        of_revision, said -> 'detail', record, h.audit_hash, sha256(h.audit_hash || record)
+    );
+    UPDATE store_head AS s SET audit_id = h.audit_id + 1, audit_hash = sha256(h.audit_hash || record);
+    RETURN h.audit_id + 1;
+END
+$$;
+COMMENT ON FUNCTION trimtab.append_audit IS 'Enters one record behind the newest that store_head knows';
+
+CREATE FUNCTION trimtab.trimtab_audit_v1(record bytea) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp AS $$
+BEGIN
+    RETURN append_audit(record, NULL);
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_audit_v1 IS 'Enters what was done or refused without a commit: canonical JSON {action, actor, at, detail, environment}; answers the number of the row';
+
+CREATE FUNCTION trimtab.enter_links(headers bytea[], of_version uuid, h trimtab.store_head) RETURNS text[]
+LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    body bytea;
+    header bytea;
+    said jsonb;
+    n links;
+    l line_heads;
+    entered text[] := '{}';
+BEGIN
+    SELECT c.change INTO STRICT body FROM changes AS c WHERE c.version_id = of_version;
+    FOREACH header IN ARRAY headers LOOP
+        said := convert_from(header, 'UTF8')::jsonb;
+        n := ROW(
+            said ->> 'environment', said ->> 'epoch', said ->> 'revision', said ->> 'previous_revision',
+            decode(said ->> 'previous_hash', 'hex'), decode(said ->> 'hash', 'hex'), decode(said ->> 'checksum', 'hex'),
+            said ->> 'key_id', decode(said ->> 'signature', 'hex'), header);
+        SELECT v.* INTO l FROM line_heads AS v WHERE v.environment = n.environment AND v.epoch = h.epoch;
+        IF (n.epoch, n.revision) IS DISTINCT FROM (h.epoch, h.revision)
+           OR n.previous_revision IS DISTINCT FROM coalesce(l.revision, 0)
+           OR n.previous_hash IS DISTINCT FROM coalesce(l.hash, genesis(n.environment, h.epoch))
+           OR n.hash IS DISTINCT FROM sha256(n.previous_hash || body) THEN
+            RAISE EXCEPTION 'the link does not follow the line of %', n.environment USING ERRCODE = 'TT002';
+        END IF;
+        INSERT INTO links VALUES (n.*);
+        entered := entered || n.environment;
+    END LOOP;
+    RETURN entered;
+END
+$$;
+COMMENT ON FUNCTION trimtab.enter_links IS
+    'Enters links as their signed headers say, after checking that each follows its line and hashes the change';
+
+CREATE FUNCTION trimtab.trimtab_commit_v1(
+    version uuid, new_revision bigint, edited text, kind text, author text, reason text, urgent boolean,
+    idempotency_key text, request_hash bytea, headers bytea[], audit_record bytea
+) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_variable
+DECLARE
+    h store_head;
+    gone record;
+BEGIN
+    SELECT s.* INTO STRICT h FROM store_head AS s;
+    IF h.revision <> new_revision THEN
+        RAISE EXCEPTION 'the lock gave revision %, not %', h.revision, new_revision USING ERRCODE = 'TT001';
+    END IF;
+    -- The primary key refuses a commit without a lock of its own: that revision is taken.
+    INSERT INTO configuration_versions (
+        revision, epoch, version_id, environment, kind, author, reason, urgent, committed_at, idempotency_key, request_hash
+    ) VALUES (
+        new_revision, h.epoch, version, edited, kind, author, reason, urgent, h.moved_at, idempotency_key, request_hash
+    );
+    IF kind IN ('structure', 'import', 'epoch') THEN
+        PERFORM restructure(version, h);
+    END IF;
+    IF edited <> ALL (enter_links(headers, version, h)) THEN
+        RAISE EXCEPTION 'the edited environment has no link' USING ERRCODE = 'TT002';
+    END IF;
+
+    INSERT INTO item_revisions (environment, path, layer, revision, version_id)
+    SELECT edited, i.path, i.layer, new_revision, version FROM configuration_items AS i WHERE i.version_id = version;
+    INSERT INTO configuration_current AS c (environment, path, layer, content, revision, value)
+    SELECT edited, i.path, i.layer, i.content, new_revision, convert_from(i.content, 'UTF8')::jsonb
+      FROM configuration_items AS i
+     WHERE i.version_id = version AND i.operation <> 'remove'
+    ON CONFLICT ON CONSTRAINT configuration_current_pkey DO UPDATE
+       SET content = excluded.content, revision = excluded.revision, value = excluded.value;
+    FOR gone IN
+        SELECT i.path, i.layer FROM configuration_items AS i WHERE i.version_id = version AND i.operation = 'remove'
+    LOOP
+        DELETE FROM configuration_current AS c
+         WHERE c.environment = edited AND c.path = gone.path AND c.layer = gone.layer;
+    END LOOP;
+
+    PERFORM append_audit(audit_record, new_revision);
+    RETURN h.moved_at;
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_commit_v1 IS
+    'The locked part: version, structure, links, history, head state, audit. Answers when it was committed';
+
+CREATE FUNCTION trimtab.trimtab_prune_snapshots_v1(of_environment text, keep integer) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    IF keep < 1 THEN
+        RAISE EXCEPTION 'at least one snapshot is kept' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    DELETE FROM snapshots AS s
+     WHERE s.environment = of_environment
+       AND (s.epoch, s.revision) < (
+               SELECT k.epoch, k.revision FROM snapshots AS k
+                WHERE k.environment = of_environment
+                ORDER BY k.epoch DESC, k.revision DESC OFFSET keep - 1 LIMIT 1);
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_prune_snapshots_v1 IS 'Deletes all but the newest snapshots of an environment, chunks included';
+
+CREATE FUNCTION trimtab.trimtab_around_v1(of_environments text[], paths text[], ancestors text[])
+RETURNS TABLE (environment text, path text, layer text, content bytea, revision bigint)
+LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT c.environment, c.path, c.layer, c.content, c.revision
+      FROM unnest(of_environments) AS e (name)
+     CROSS JOIN unnest(paths || ancestors) AS p (path)
+     CROSS JOIN LATERAL (
+            SELECT k.* FROM configuration_current AS k WHERE k.environment = e.name AND k.path = p.path OFFSET 0
+           ) AS c
+    UNION
+    SELECT c.environment, c.path, c.layer, c.content, c.revision
+      FROM unnest(of_environments) AS e (name)
+     CROSS JOIN unnest(paths) AS p (path)
+     CROSS JOIN LATERAL (
+            -- below a path is what starts with it and a dot; '/' is the character after the dot
+            SELECT k.* FROM configuration_current AS k
+             WHERE k.environment = e.name AND k.path > p.path || '.' AND k.path < p.path || '/' OFFSET 0
+           ) AS c;
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_around_v1 IS 'The newest items at and below paths, and at their ancestors, in each of the environments';
+
+CREATE FUNCTION trimtab.trimtab_items_at_v1(of_environment text, at_revision bigint)
+RETURNS TABLE (path text, layer text, content bytea, revision bigint)
+LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE places AS (
+        -- from one place to the next through the index: the cost is in the places, not in their histories
+        (SELECT r.path, r.layer FROM item_revisions AS r WHERE r.environment = of_environment
+          ORDER BY r.path, r.layer LIMIT 1)
+        UNION ALL
+        SELECT n.path, n.layer
+          FROM places AS p
+         CROSS JOIN LATERAL (
+                SELECT r.path, r.layer FROM item_revisions AS r
+                 WHERE r.environment = of_environment AND (r.path, r.layer) > (p.path, p.layer)
+                 ORDER BY r.path, r.layer LIMIT 1) AS n
+    )
+    SELECT p.path, p.layer, i.content, n.revision
+      FROM places AS p
+     CROSS JOIN LATERAL (
+            SELECT r.revision, r.version_id FROM item_revisions AS r
+             WHERE r.environment = of_environment AND r.path = p.path AND r.layer = p.layer AND r.revision <= at_revision
+             ORDER BY r.revision DESC LIMIT 1) AS n
+     CROSS JOIN LATERAL (
+            SELECT i.operation, i.content FROM configuration_items AS i
+             WHERE i.version_id = n.version_id AND i.path = p.path AND i.layer = p.layer LIMIT 1) AS i
+     WHERE i.operation <> 'remove';
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_items_at_v1 IS 'The own items of one environment as they were at a revision';
