@@ -54,7 +54,7 @@ class Publisher:
         is the very next change it goes out at once, without a question to Postgres. The rest waits for a relay.
         """
         until = Deadline.after(deadline)
-        at_hand = {message.link.environment: message for message in _readable(messages)}
+        at_hand = {message.link.environment: (message, text) for message, text in _readable(messages)}
         return tuple(self._guarded(name, at_hand.get(name), until) for name in dict.fromkeys(environments))
 
     def head(self, environment: str) -> Head | None:
@@ -67,12 +67,12 @@ class Publisher:
         if isinstance(self._source, PostgresSource):
             self._source.close()
 
-    def _guarded(self, environment: str, message: Message | None, deadline: Deadline) -> Published:
+    def _guarded(self, environment: str, message: tuple[Message, bytes] | None, deadline: Deadline) -> Published:
         attempt = Attempt(self._source, self._channel, environment, deadline)
         if message is not None and self._rest.remaining:
             return attempt.ended(Outcome.UNFINISHED, "Redis gave no answer a moment ago")
         try:
-            return attempt.announce(message) if message is not None else attempt.settle()
+            return attempt.announce(*message) if message is not None else attempt.settle()
         except redis.TimeoutError as error:
             self._rest = Deadline.after(random.uniform(*REST_SECONDS))  # noqa: S311 - jitter, no secret
             return attempt.ended(Outcome.UNFINISHED, f"Redis gave no answer: {error}")
@@ -83,10 +83,10 @@ class Publisher:
             return attempt.ended(Outcome.UNFINISHED, f"{type(error).__name__}: {error}")
 
 
-def _readable(messages: Iterable[bytes]) -> Iterator[Message]:
-    """The messages, read; one that is none would be refused by every agent."""
+def _readable(messages: Iterable[bytes]) -> Iterator[tuple[Message, bytes]]:
+    """The messages with their bytes; one that is none would be refused by every agent."""
     for text in messages:
         try:
-            yield links.read(text)
+            yield links.read(text), text
         except TrimtabError:
             _log.exception("a message of the commit path is malformed")

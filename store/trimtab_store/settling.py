@@ -58,11 +58,11 @@ class Attempt:
         self._appended = 0
         self._started = self._renewed = False
 
-    def announce(self, message: Message) -> Published:
+    def announce(self, message: Message, text: bytes) -> Published:
         """The short way of a commit: this change next, or those that are missing before it."""
         self._deadline.check("Redis was not asked")
-        answer, text = self._append(message)
-        head = read_head(text)
+        answer, found = self._append(message, text)
+        head = read_head(found)
         if answer is Answer.BEHIND and head is not None:
             answer = self._backfill(head)
         if answer in _DONE:
@@ -142,8 +142,8 @@ class Attempt:
                 reached = max(after, ahead.position) if answer is Answer.OLD and ahead is not None else after
         return answer
 
-    def _append(self, message: Message, text: bytes | None = None) -> tuple[Answer, bytes]:
-        answer, head = self._channel.append(message.link, message.encode() if text is None else text)
+    def _append(self, message: Message, text: bytes) -> tuple[Answer, bytes]:
+        answer, head = self._channel.append(message.link, text)
         self._appended += answer is Answer.APPENDED
         if answer in _DONE:
             self._position = message.position
