@@ -94,8 +94,10 @@ class Planner:
         if request.expect is not None:
             expectations.check(connection, request, edited, request.expect)
         sides = {
-            name: _sides(forest, name, items, request.environment, edits)
-            for name in forest.reached(lineage.environment)
+            name: Sides(edited, draft.state)
+            if name == request.environment
+            else _sides(forest, name, items, request.environment, edits)
+            for name in forest.reached(request.environment)
         }
         for reached in sides.values():
             check_conflicts(reached.after, request.environment, edits)
@@ -164,16 +166,10 @@ class _Reader:
     def around(self, forest: Forest, environment: str, scopes: Sequence[str]) -> tuple[Head, list[Item], Forest]:
         """The head and the items around the scopes, in one round trip; again if the structure is not the known one."""
         while True:
-            query, parameters = reading.items_query(neighbourhood(forest, environment), scopes)
-            with self._connection.pipeline():
-                # The head first: whatever else is newer than it is found by comparing with it under the lock.
-                asked = self._connection.execute(reading.HEAD)
-                cursor = self._connection.cursor(binary=True)
-                if scopes:
-                    cursor.execute(query, parameters)
-            head = reading.head_of(asked.fetchone())
+            names = neighbourhood(forest, environment)
+            head, items = reading.head_and_items(self._connection, names, scopes)
             if self._planner.known is not None and head.structure_revision == self._planner.known[0]:
-                return head, list(reading.items_of(cursor.fetchall())) if scopes else [], forest
+                return head, items, forest
             # The forest may be newer than this revision says; then the locked part sees the structure moved once more.
             forest = reading.forest(self._connection)
             self._planner.known = (head.structure_revision, forest)

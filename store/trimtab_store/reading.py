@@ -22,12 +22,17 @@ from trimtab.model.trees import HIDDEN
 from trimtab_store.database import Connection
 from trimtab_store.operations import EVERYTHING
 
-HEAD: Final = "SELECT epoch, revision, structure_revision FROM trimtab.store_head"
-AROUND: Final = (
-    "SELECT environment, layer, path, content FROM trimtab.trimtab_around_v1(%s::text[], %s::text[], %s::text[])"
+_HEAD: Final = "SELECT epoch, revision, structure_revision FROM trimtab.store_head"
+_AROUND: Final = (
+    b"SELECT environment, layer, path, content FROM trimtab.trimtab_around_v1(%s::text[], %s::text[], %s::text[])"
 )
 _ALL: Final = (
-    "SELECT environment, layer, path, content FROM trimtab.configuration_current WHERE environment = ANY(%s::text[])"
+    b"SELECT environment, layer, path, content FROM trimtab.configuration_current WHERE environment = ANY(%s::text[])"
+)
+# One statement sees one state of the store: this head and these items belong together.
+_WITH_HEAD: Final = (
+    b"SELECT i.environment, i.layer, i.path, i.content, h.epoch, h.revision, h.structure_revision"
+    b" FROM trimtab.store_head AS h LEFT JOIN (%b) AS i ON true"
 )
 _AT: Final = """
     SELECT DISTINCT ON (r.environment, r.path, r.layer) r.environment, r.layer, r.path, i.operation, i.content
@@ -65,11 +70,7 @@ class Moment:
 
 def head(connection: Connection) -> Head:
     """The head, in one row."""
-    return head_of(connection.execute(HEAD).fetchone())
-
-
-def head_of(row: Sequence[Any] | None) -> Head:
-    """The head from its row."""
+    row = connection.execute(_HEAD).fetchone()
     assert row is not None, "a migrated store has a head"
     return Head(*row)
 
@@ -121,22 +122,32 @@ def _at_time(connection: Connection, time: datetime, now: Head) -> Moment:
 
 def items(connection: Connection, environments: Iterable[str], scopes: Sequence[str]) -> list[Item]:
     """The newest items of some environments around the scopes."""
-    statement, parameters = items_query(environments, scopes)
+    statement, parameters = _items_query(environments, scopes)
     return list(items_of(connection.cursor(binary=True).execute(statement, parameters).fetchall()))
 
 
-def items_query(environments: Iterable[str], scopes: Sequence[str]) -> tuple[str, tuple[object, ...]]:
-    """The query behind `items`, for a pipeline."""
+def head_and_items(
+    connection: Connection, environments: Iterable[str], scopes: Sequence[str]
+) -> tuple[Head, list[Item]]:
+    """The head and the items around the scopes, of one and the same state, in one round trip."""
+    if not scopes:
+        return head(connection), []
+    statement, parameters = _items_query(environments, scopes)
+    rows = connection.cursor(binary=True).execute(_WITH_HEAD.replace(b"%b", statement), parameters).fetchall()
+    return Head(*rows[0][4:7]), list(items_of(row[:4] for row in rows if row[0] is not None))
+
+
+def _items_query(environments: Iterable[str], scopes: Sequence[str]) -> tuple[bytes, tuple[object, ...]]:
     names = list(environments)
     if EVERYTHING in scopes:
         return _ALL, (names,)
-    return AROUND, (names, list(scopes), sorted({above for scope in scopes for above in paths.parents(scope)}))
+    return _AROUND, (names, list(scopes), sorted({above for scope in scopes for above in paths.parents(scope)}))
 
 
 def items_of(rows: Iterable[Sequence[Any]]) -> Iterator[Item]:
-    """The items of that query's rows."""
+    """The items of such rows: environment, layer, path and content."""
     for environment, layer, path, content in rows:
-        yield Item(environment, layer, path, HIDDEN if content is None else bytes(content))
+        yield Item(environment, layer, path, HIDDEN if content is None else content)
 
 
 def items_at(connection: Connection, environments: Iterable[str], scopes: Sequence[str], revision: int) -> list[Item]:
