@@ -89,6 +89,12 @@ class Change:
         if self.epoch is not None:
             fields["epoch"] = {name: getattr(self.epoch, name) for name in EpochRecord.__slots__}
         canonical.encode([self.author, self.reason, self.environment])
+        if len(self.edits) > MAX_EDITS:
+            raise ValueRefused(
+                "This change is refused",
+                f"it has {len(self.edits)} edits, at most {MAX_EDITS} are allowed",
+                "Split it into several revisions",
+            )
         text = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
         if len(text) > canonical.MAX_CHANGE_BYTES:
             raise ValueRefused(
@@ -122,6 +128,8 @@ def decode(text: bytes) -> Change:
             "This change is refused", f"it is malformed ({type(error).__name__})", "Update this program"
         ) from error
     _check_order(edits)
+    if change.encode() != text:
+        raise ValueRefused("This change is refused", "its bytes are not canonical", "Update the writer")
     return change
 
 
@@ -142,7 +150,7 @@ def _read_edit(fields: dict[str, canonical.Json]) -> LeafEdit:
             "This change is refused", f"{path!r} in {layer!r} is not written canonically", "Update the writer"
         )
     if "put" in fields:
-        return LeafEdit(layer, path, "put", orjson.dumps(fields["put"], option=orjson.OPT_SORT_KEYS))
+        return LeafEdit(layer, path, "put", canonical.encode(fields["put"]))
     return LeafEdit(layer, path, "hide" if fields.get("hide") is True else _removal(fields))
 
 

@@ -59,21 +59,17 @@ def is_label_path(path: str) -> bool:
 
 
 def check_edit(layer: str, path: str, content: bytes | None) -> None:
-    """Refuse an item in `fleet.bots.<bot>.labels` that could not decide labels.
+    """Refuse an item in `fleet.bots.<bot>.labels`, or a tombstone above, that could not decide labels.
 
     Raises `LayerError` for an identity dimension or for a selector on an attribute label around it, `ValueRefused` for
     a label that is not a string in a flat object.
     """
-    segments = paths.parse(path)
-    if segments[:2] != _PREFIX or len(segments) < _DEPTH - 1 or segments[3] != "labels" or content is None:
+    if content is None or not is_label_path(path):
         return
-    around = [dimension for dimension in layers.parse(layer).dimensions if dimension not in layers.IDENTITY_DIMENSIONS]
-    if around:
-        raise LayerError(
-            f"{path} is refused in the layer {layer}",
-            f"labels are resolved before {around[0]} is known",
-            "Use the common layer, or a selector on node, region or bot",
-        )
+    segments = paths.parse(path)
+    if len(segments) < _DEPTH - 1 and content != HIDDEN:
+        return
+    _check_around(layer, path)
     if content == HIDDEN or (len(segments) == _DEPTH - 1 and content == b"{}"):
         return
     if len(segments) != _DEPTH or not content.startswith(b'"'):
@@ -84,8 +80,17 @@ def check_edit(layer: str, path: str, content: bytes | None) -> None:
         raise LayerError(
             f"{path} is refused", f"{segments[4]} is an identity label, which the process brings", "Remove it"
         )
-    label = canonical.trusted(content)
-    layers.check_label(segments[4], label if isinstance(label, str) else "")
+    layers.check_label(segments[4], canonical.trusted(content))
+
+
+def _check_around(layer: str, path: str) -> None:
+    around = [dimension for dimension in layers.parse(layer).dimensions if dimension not in layers.IDENTITY_DIMENSIONS]
+    if around:
+        raise LayerError(
+            f"{path} is refused in the layer {layer}",
+            f"labels are resolved before {around[0]} is known",
+            "Use the common layer, or a selector on node, region or bot",
+        )
 
 
 def _is_label(dimension: str, label: str) -> bool:

@@ -86,9 +86,13 @@ class Link:
         named = replace(self, key_id=key.key_id)
         return replace(named, signature=key.sign("link", named.fields()))
 
+    def to_dict(self) -> dict[str, canonical.Json]:
+        """The fields and the signature."""
+        return {**self.fields(), "signature": self.signature.hex()}
+
     def header(self) -> bytes:
         """The canonical JSON of the fields and the signature: a message's first line."""
-        return canonical.encode({**self.fields(), "signature": self.signature.hex()})
+        return canonical.encode(self.to_dict())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ def read(message: bytes) -> Message:
             key_id=_string(fields["key_id"]),
             signature=bytes.fromhex(_string(fields["signature"])),
         )
+        if fields != link.to_dict():  # hexadecimal in capitals or with spaces
+            raise ValueError("spelling")  # noqa: TRY301 - the same
     except ValueError as error:  # JSONDecodeError is one
         raise SignatureRefused(
             "A message is refused", "it is not a link and a change", "Find out who publishes it"

@@ -46,8 +46,8 @@ class Refusal:
 class Report:
     """One agent's report. `epoch` and `revision` name the served view, `proven` the store revision that proves it.
 
-    `staleness_seconds` is infinite while nothing was ever certified: null in JSON, which has no infinity. `at` is stamped
-    by the server that takes the report, in seconds of its clock.
+    `staleness_seconds` is infinite while nothing was ever certified: null in JSON, which has no infinity. `at` is
+    stamped by the server that takes the report, in seconds of its clock.
     """
 
     agent: str
@@ -66,10 +66,17 @@ class Report:
 
     def encode(self) -> bytes:
         """JSON for `:fleet` and `trimtab_report_v1`; refusals are shortened to fit 64 KiB."""
-        fields = {**asdict(self), "status": self.status.value, "labels": dict(self.labels)}
-        fields["refused"] = [{**asdict(one), "reason": one.reason[:500]} for one in self.refused[:50]]
-        fields["alarms"] = [alarm[:500] for alarm in self.alarms[:20]]
-        return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+        fields: dict[str, object] = {**asdict(self), "status": self.status.value, "labels": dict(self.labels)}
+        text = b""
+        for kept in (50, 20, 5, 1, 0):
+            fields["refused"] = [{**asdict(one), "reason": one.reason[:500]} for one in self.refused[:kept]]
+            fields["alarms"] = [alarm[:500] for alarm in self.alarms[:kept]]
+            text = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+            if len(text) <= MAX_REPORT_BYTES:
+                return text
+        raise ValueRefused(
+            "This report is refused", f"its labels alone make {len(text)} bytes", "Use fewer or shorter labels"
+        )
 
     def serves(self, position: Position) -> bool:
         """Whether this agent serves a revision: its view reached it, or is proven up to date at a later one."""
@@ -78,6 +85,8 @@ class Report:
 
 def decode(text: bytes) -> Report:
     """Read a report; raises `ValueRefused` if it is none. Agents write these: nothing in it is trusted."""
+    if len(text) > MAX_REPORT_BYTES:
+        raise ValueRefused("This report is refused", f"it has {len(text)} bytes", "Update the agent")
     try:
         fields = orjson.loads(text)
         return Report(

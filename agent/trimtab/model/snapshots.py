@@ -23,16 +23,14 @@ from typing import Final
 
 import orjson
 
-from trimtab.model import canonical, layers, paths
-from trimtab.model.errors import PathError, SignatureRefused, TrimtabError, ValueRefused
-from trimtab.model.items import digest_prefix
+from trimtab.model import canonical, groups
+from trimtab.model.errors import SignatureRefused, TrimtabError, ValueRefused
 from trimtab.model.links import Position
 from trimtab.model.statements import SigningKey, Trust
-from trimtab.model.states import STEP, Assembly, State
+from trimtab.model.states import Assembly, State
 from trimtab.model.structure import Lineage
 
 CHUNK_BYTES: Final = 1024 * 1024
-_MAX_KNOWN: Final = 4096
 _MAGIC: Final = b"trimtab-snapshot 1"
 
 
@@ -73,9 +71,13 @@ class Statement:
             "sha256": self.sha256.hex(),
         }
 
+    def to_dict(self) -> dict[str, canonical.Json]:
+        """The fields and the signature."""
+        return {**self.fields(), "signature": self.signature.hex()}
+
     def encode(self) -> bytes:
         """The canonical JSON of the statement with its signature."""
-        return canonical.encode({**self.fields(), "signature": self.signature.hex()})
+        return canonical.encode(self.to_dict())
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ def read_statement(text: bytes) -> Statement:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise _refused("its statement is malformed") from error
+    if fields != statement.to_dict():
+        raise _refused("its statement is malformed")
     if not 0 < statement.length <= canonical.MAX_SNAPSHOT_BYTES:
         raise _refused(f"its length of {statement.length} bytes is outside the limits")
     return statement
@@ -175,7 +179,7 @@ def decode_steps(statement: Statement, text: bytes) -> Iterator[Snapshot | None]
         magic, header = text[: body - 1].split(b"\n")
         lineage, items = _read_header(magic, header, statement)
         assembly = Assembly(lineage)
-        for _ in _read_groups(lineage, text, body, assembly):
+        for _ in groups.read(lineage, text, body, assembly):
             yield None
         state = assembly.finish()
     except (ValueError, KeyError, TypeError, TrimtabError) as error:
@@ -214,69 +218,6 @@ def _read_header(magic: bytes, header: bytes, statement: Statement) -> tuple[Lin
     if lineage.environment != statement.environment:
         raise _refused("its lineage ends elsewhere")
     return lineage, int(fields["items"])
-
-
-def _read_groups(lineage: Lineage, text: bytes, position: int, assembly: Assembly) -> Iterator[None]:
-    while position < len(text):
-        end = text.index(b"\n", position)
-        environment, layer, count = orjson.loads(text[position:end])
-        if environment not in lineage.environments or layers.parse(layer).text != layer or type(count) is not int:
-            raise ValueRefused("A layer is refused", f"{environment!r} ({layer!r}) does not belong here", "")
-        position = end + 1
-        reader = _GroupReader(environment, layer, assembly)
-        while count > 0:
-            taken = min(count, STEP)
-            position = reader.read(text, position, taken)
-            count -= taken
-            yield None
-
-
-class _GroupReader:
-    """Reads the items of one group. Neighbours share their parent path, so each parent is parsed once."""
-
-    def __init__(self, environment: str, layer: str, assembly: Assembly) -> None:
-        self._prefix = digest_prefix(environment, layer)
-        self._assembly = assembly
-        self._builder = assembly.layer(environment, layer)
-        self._parent_text = ""
-        self._parent: tuple[str, ...] = ()
-        self._known: set[str] = set()  # last segments found to be bare: documents of one kind repeat them
-
-    def read(self, text: bytes, position: int, count: int) -> int:
-        """Take `count` items from a position on; returns the position after them."""
-        add, sha256, prefix = self._builder.add, hashlib.sha256, self._prefix
-        total = 0
-        for _ in range(count):
-            middle = text.index(b"\n", position)
-            end = text.index(b"\n", middle + 1)
-            path = text[position:middle]
-            content = text[middle + 1 : end]
-            parent, segment = self._place(path.decode())
-            add(parent, segment, content)
-            total += int.from_bytes(sha256(b"%b%b\0%b" % (prefix, path, content)).digest(), "big")
-            position = end + 1
-        self._assembly.total += total
-        self._assembly.count += count
-        return position
-
-    def _place(self, path: str) -> tuple[tuple[str, ...], str]:
-        """The parent's segments and the last one; raises `PathError` unless the path is written canonically."""
-        parent, _, last = path.rpartition(".")
-        plain = len(path) <= paths.MAX_SEGMENT_BYTES and (last in self._known or self._learn(last))
-        if plain and parent == self._parent_text:
-            return self._parent, last
-        segments = paths.split(path)
-        if '"' in path and paths.join(segments) != path:
-            raise PathError(f"The path {path!r} is refused", "it is not written canonically", "")
-        self._parent_text, self._parent = (parent, segments[:-1]) if plain else ("", ())
-        return segments[:-1], segments[-1]
-
-    def _learn(self, segment: str) -> bool:
-        if not paths.is_bare(segment):
-            return False
-        if len(self._known) < _MAX_KNOWN:
-            self._known.add(segment)
-        return True
 
 
 def _refused(why: str) -> SignatureRefused:

@@ -85,6 +85,8 @@ class Trust:
                 'it reads {"keys": [{"id": …, "public": hex}]}',
                 "Copy it again from the writer",
             ) from error
+        if len(keys) != len(listed):
+            raise FilesRefused("This trust file is refused", "one name stands twice", "Copy it again from the writer")
         if not keys:
             raise FilesRefused("This trust file is refused", "it names no key", "Copy it again from the writer")
         return cls(keys)

@@ -103,7 +103,7 @@ def _with(node: Node, segment: str, branch: Branch) -> Node:
     if isinstance(node, Wide):
         return node.set(segment, branch)
     if len(node) >= WIDE and segment not in node:
-        return Wide.of({**node, segment: branch})
+        return Wide[Branch].of({**node, segment: branch})
     return {**node, segment: branch}
 
 

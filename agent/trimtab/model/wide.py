@@ -97,7 +97,7 @@ class Wide(Mapping[str, V], Generic[V]):
     def _split(self, bucket: dict[str, V]) -> dict[str, V] | Wide[V]:
         if len(bucket) <= _SPLIT or self._shift >= _LAST_SHIFT:
             return bucket
-        return Wide.of(bucket, self._shift + _BITS)
+        return Wide[V].of(bucket, self._shift + _BITS)
 
     def _with(self, place: int, bucket: dict[str, V] | Wide[V] | None) -> Wide[V]:
         made: Wide[V] = Wide(self._shift)
