@@ -79,6 +79,7 @@ def read_snapshot(client: redis.Redis, environment: str = "production") -> snaps
     fields: Any = client.hgetall(f"trimtab:{{{environment}}}:snapshot")
     if not fields:
         return None
+    assert client.ttl(f"trimtab:{{{environment}}}:snapshot") == -1  # it stays
     statement = snapshots.read_statement(fields[b"meta"])
     snapshots.verify(statement, TRUST, environment)
     assert len(fields) == statement.chunks + 1

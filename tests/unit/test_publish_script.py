@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.line import Line
-from tests.support.published import check_contiguous, head_text, heard, name_of, texts_in_stream
+from tests.support.published import check_contiguous, head_text, heard, name_of, read_snapshot, texts_in_stream
 from tests.support.scripts import Stepper
 from trimtab.model.links import Message
+from trimtab.model.published import Head
+from trimtab.model.snapshots import Statement
 from trimtab_store.channel import Answer, Channel
 
 
@@ -182,6 +184,53 @@ def test_no_interleaving_of_publishers_leaves_a_gap_a_duplicate_or_another_order
         stepper = Stepper(client, line, publishers=data.draw(st.integers(1, 4)))
         stepper.run(data.draw(st.lists(stepper.steps(), max_size=60)))
         stepper.finish()
+
+
+def stage(channel: Channel, statement: Statement, text: bytes) -> None:
+    channel.stage("production", "token", b"meta", statement.encode())
+    channel.stage("production", "token", b"0", text)
+
+
+def test_a_snapshot_is_replaced_only_where_nobody_else_replaced_it(client: redis.Redis, channel: Channel) -> None:
+    line = Line()
+    append(channel, line.commit())
+    statement, text = line.snapshot()
+    assert channel.renew(statement, b"", "token") is Answer.UNSTAGED
+    stage(channel, statement, text)
+    assert channel.renew(statement, b"another", "token") is Answer.MOVED
+    assert read_snapshot(client) is None
+    assert channel.renew(statement, b"", "token") is Answer.RENEWED
+    append(channel, line.commit())
+    newer, longer = line.snapshot()
+    stage(channel, newer, longer)
+    assert channel.renew(newer, b"", "token") is Answer.MOVED
+    assert channel.renew(newer, statement.encode(), "token") is Answer.RENEWED
+    snapshot = read_snapshot(client)
+    assert snapshot is not None
+    assert snapshot.position == newer.position
+
+
+def test_a_snapshot_of_an_epoch_that_is_over_is_not_published(client: redis.Redis, channel: Channel) -> None:
+    line = Line()
+    append(channel, line.commit())
+    statement, text = line.snapshot()
+    append(channel, line.declare())
+    stage(channel, statement, text)
+    assert channel.renew(statement, b"", "token") is Answer.MOVED
+    assert read_snapshot(client) is None
+
+
+def test_a_start_needs_the_head_that_was_seen_and_the_staged_snapshot(client: redis.Redis, channel: Channel) -> None:
+    line = Line()
+    one = line.commit()
+    statement, text = line.snapshot()
+    head = Head(one.position, one.link.hash)
+    assert channel.start("production", b"", head, "token") is Answer.UNSTAGED
+    stage(channel, statement, text)
+    assert channel.start("production", b"1 9 ff", head, "token") is Answer.MOVED
+    assert channel.start("production", b"", head, "token") is Answer.STARTED
+    assert (head_text(client), read_snapshot(client) is None) == (name_of(one), False)
+    assert append(channel, line.commit()) is Answer.APPENDED
 
 
 SEEDED_BUGS = {
