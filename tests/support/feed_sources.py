@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Protocol
 
@@ -172,7 +172,7 @@ class PostgresSource:
             )
 
     @contextlib.contextmanager
-    def _connected(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    def _connected(self) -> Generator[psycopg.Connection[tuple[object, ...]]]:
         with psycopg.connect(self._url) as connection:
             connection.execute("SET LOCAL session_replication_role = replica")
             yield connection

@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from trimtab.feeds.disk import generations, sealed
+from trimtab.feeds.disk.applied import NAME as APPLIED
 from trimtab.feeds.disk.applied import Applied
 from trimtab.feeds.disk.generations import Generation
+from trimtab.feeds.disk.loaded import PREVIOUS, PROVEN, Loaded
 from trimtab.feeds.disk.records import Records, check_environment, persisting
 from trimtab.feeds.feed import MAX_CHANGES_BYTES, Changes, Head, SignedBytes, select
 from trimtab.files import DirectoryFiles, Files
@@ -33,36 +34,9 @@ from trimtab.model.errors import FeedUnavailable, PersistFailed, TrimtabError
 from trimtab.model.links import START, Position
 from trimtab.model.statements import Trust
 
-GENERATIONS: Final = ("applied", "proven", "previous")
-_APPLIED, _PROVEN, _PREVIOUS = GENERATIONS
 _LOCK: Final = "lock"
 _READ_SECONDS: Final = 30.0
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """What the directory gave back, all of it verified.
-
-    `generations` holds those of `applied`, `proven` and `previous` that are sound. `clean`: the last run stopped
-    cleanly (or there was none). `unclean_ends` are those found before this start. `alarms` are sentences for people.
-    """
-
-    generations: Mapping[str, Generation]
-    floor: Position
-    clean: bool
-    unclean_ends: tuple[float, ...]
-    alarms: tuple[str, ...]
-
-    @property
-    def newest(self) -> str | None:
-        """The name of the newest generation, which further messages are appended to."""
-        return max(self.generations, key=lambda name: self.generations[name].position, default=None)
-
-    @property
-    def proven(self) -> Generation | None:
-        """The state to serve after a crash loop."""
-        return self.generations.get(_PROVEN) or self.generations.get(_PREVIOUS)
 
 
 class DiskFeed:
@@ -126,7 +100,11 @@ class DiskFeed:
         """Read and verify everything; what is damaged or foreign is left out and named in `alarms`. Never raises."""
         with self._lock:
             alarms: list[str] = []
-            found = {name: one for name in GENERATIONS if (one := self._load_generation(name, alarms)) is not None}
+            found = {
+                name: one
+                for name in (APPLIED, PROVEN, PREVIOUS)
+                if (one := self._load_generation(name, alarms)) is not None
+            }
             alarms += self._records.load(max((one.position for one in found.values()), default=START))
             loaded = Loaded(
                 generations=found,
@@ -138,7 +116,7 @@ class DiskFeed:
             if loaded.newest is not None:
                 newest = found[loaded.newest]
                 self._applied.adopt(newest, loaded.newest, intact=not newest.cut)
-            self._proven = found[_PROVEN].position if _PROVEN in found else START
+            self._proven = found[PROVEN].position if PROVEN in found else START
             self._loaded = loaded
             return loaded
 
@@ -164,18 +142,17 @@ class DiskFeed:
             proven = self._applied.checked().upto(position)
             if proven is None or proven.position <= self._proven:
                 return False
-            temporary = sealed.prepare(self._files, _PROVEN, proven.encode())
+            temporary = sealed.prepare(self._files, PROVEN, proven.encode())
             with suppress(FileNotFoundError):
-                self._files.rename(_PROVEN, _PREVIOUS)
-            self._files.rename(temporary, _PROVEN)
+                self._files.rename(PROVEN, PREVIOUS)
+            self._files.rename(temporary, PROVEN)
             self._proven = proven.position
             self._files.sync_directory()
             return True
 
     def set_floor(self, position: Position) -> None:
-        """Remember that a position was served; `flush` writes it down."""
-        with self._lock:
-            self._records.floor = max(self._records.floor, position)
+        """Remember that a position was served; `flush` writes it down. Waits for nobody; one thread calls it."""
+        self._records.floor = max(self._records.floor, position)
 
     def flush(self) -> None:
         """Bring floor and journal to stable storage; call it about once a second. Nothing new costs nothing."""
@@ -225,11 +202,14 @@ class DiskFeed:
 
     async def close(self) -> None:
         """See `Feed.close`; gives the lock back. Flushes nothing."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._applied.close()
-                self._files.close()
+        if self._closed:
+            return
+        self._closed = True
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            self._release()
+        else:  # somebody writes: the event loop does not wait for the disk
+            await asyncio.to_thread(self._release)
 
     def abandon(self) -> None:
         """In a forked child: close the inherited descriptors and touch nothing else; the parent keeps the lock."""
@@ -237,6 +217,11 @@ class DiskFeed:
         with suppress(OSError):
             self._applied.close()
         with suppress(OSError):
+            self._files.close()
+
+    def _release(self) -> None:
+        with self._lock, suppress(OSError):
+            self._applied.close()
             self._files.close()
 
     def _load_generation(self, name: str, alarms: list[str]) -> Generation | None:

@@ -6,20 +6,21 @@ Nothing depends on session state: autocommit, no prepared statements, so a trans
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, errors, waiting
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from trimtab.feeds import descriptors
 from trimtab.model.errors import FeedDenied, FeedUnavailable, NotMigrated, SettingError
 
 _Result = TypeVar("_Result")
 _CONNECT_SECONDS: Final = 2
-_OPTIONS: Final = {
+_OPTIONS: Final[Mapping[str, str | int]] = {
     "connect_timeout": _CONNECT_SECONDS,
     "application_name": "trimtab-agent",
     "keepalives": 1,
@@ -63,10 +64,12 @@ class Wire:
             ) from error
         hosts = str(settings.get("host") or settings.get("hostaddr") or "localhost")
         self.place = f"Postgres at {hosts}, database {settings.get('dbname') or settings.get('user') or 'by default'}"
-        self._conninfo = make_conninfo("", **cast("dict[str, str | int | None]", {**_OPTIONS, **settings}))
+        ours = {name: value for name, value in _OPTIONS.items() if name not in settings}
+        self._conninfo = make_conninfo(make_conninfo("", **settings), **ours)
         self._seconds = seconds
         self._dial_seconds = seconds + _CONNECT_SECONDS * len(hosts.split(","))
         self._connection: Connection | None = None
+        self._running: asyncio.Timeout | None = None
         self._lock = asyncio.Lock()
         self._schema = 0
         self._closed = False
@@ -97,12 +100,23 @@ class Wire:
     async def close(self) -> None:
         """Drop the connection, also under a statement, which then fails."""
         self._closed = True
-        await self._drop()
+        if self._running is not None:
+            # The deadline is now. To close the descriptor under the statement would leave it registered with the loop.
+            self._running.reschedule(asyncio.get_running_loop().time())
+        async with self._lock:
+            await self._drop()
+
+    def abandon(self) -> None:
+        """In a forked child: give up the inherited session without a word to the server, which is the parent's."""
+        self._closed = True
+        if self._connection is not None and not self._connection.closed:
+            descriptors.silence(self._connection.pgconn.socket)
+            descriptors.keep(self._connection)
 
     async def _ask(self, statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-        async with self._failures(self._dial_seconds), asyncio.timeout(self._dial_seconds):
+        async with self._within(self._dial_seconds):
             connection = await self._dialled()
-        async with self._failures(self._seconds), asyncio.timeout(self._seconds):
+        async with self._within(self._seconds):
             return await _rows(connection, statement, parameters)
 
     async def _dialled(self) -> Connection:
@@ -116,6 +130,15 @@ class Wire:
         if self._schema < _SCHEMA:
             raise self._not_migrated()
         return connection
+
+    @asynccontextmanager
+    async def _within(self, seconds: float) -> AsyncGenerator[None]:
+        async with self._failures(seconds), asyncio.timeout(seconds) as deadline:
+            self._running = deadline
+            try:
+                yield
+            finally:
+                self._running = None
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -137,6 +160,8 @@ class Wire:
             await self._drop()
             if any(word in str(error) for word in _LOGIN_WORDS):
                 raise self._denied(error) from error
+            if self._closed:
+                raise FeedUnavailable("The feed postgres is closed") from error
             why = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else _first_line(error)
             raise FeedUnavailable(f"{self.place} does not answer", why, "It is tried again") from error
         except BaseException:

@@ -90,6 +90,10 @@ class PostgresFeed:
         """See `Feed.close`."""
         await self._wire.close()
 
+    def abandon(self) -> None:
+        """In a forked child, instead of `close`: the parent's connection goes on untouched."""
+        self._wire.abandon()
+
     async def _body(self, statement: bytes) -> bytes | None:
         """The bytes that a statement speaks of; None if they were replaced meanwhile."""
         try:

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as Broken
 
+from trimtab.feeds import descriptors
 from trimtab.model.errors import FeedDenied, FeedUnavailable, SettingError, UnavailableError
 
 Command: TypeAlias = "tuple[str | bytes | int, ...]"
@@ -48,6 +49,16 @@ class Raw(Protocol):
     async def read_response(self, *, timeout: float | None = None, disconnect_on_error: bool = True) -> object:  # noqa: ASYNC109 - redis-py's signature
         """Read one reply; with a timeout, None if none came whole, and the next call goes on where this one was."""
         ...
+
+
+def abandon(connection: Raw) -> None:
+    """Silence an inherited connection in a forked child, where its event loop must not be touched either."""
+    writer = cast("asyncio.StreamWriter | None", getattr(connection, "_writer", None))
+    if writer is not None:
+        inherited = writer.get_extra_info("socket")
+        if inherited is not None and inherited.fileno() >= 0:
+            descriptors.silence(inherited.fileno())
+    descriptors.keep(connection)
 
 
 class Server:
@@ -111,20 +122,31 @@ class Wire:
         """Send commands together and return their replies; the whole exchange has one deadline."""
         with self._server.failures(self._seconds):
             async with asyncio.timeout(self._seconds), self._lock:
-                if self._closed:
+                if self._is_closed():
                     raise FeedUnavailable("The feed redis is closed")
                 kept = self._connection.is_connected
                 try:
                     return await self._exchange(commands)
                 except Broken as error:
-                    if not kept or isinstance(error, _DENIED):
+                    if not kept or self._is_closed() or isinstance(error, _DENIED):
                         raise
                     return await self._exchange(commands)  # the server had closed the kept connection while it was idle
+                finally:
+                    if self._is_closed():  # redis-py may have dialled again by itself
+                        await self._connection.disconnect(nowait=True)
 
     async def close(self) -> None:
         """Drop the connection, also under an exchange, which then fails."""
         self._closed = True
         await self._connection.disconnect(nowait=True)
+
+    def abandon(self) -> None:
+        """In a forked child: give up the inherited connection without a word to the server."""
+        self._closed = True
+        abandon(self._connection)
+
+    def _is_closed(self) -> bool:  # a call, as it may change while somebody waits
+        return self._closed
 
     async def _exchange(self, commands: tuple[Command, ...]) -> list[object]:
         try:

@@ -22,7 +22,7 @@ from trimtab.feeds.feed import (
     select,
 )
 from trimtab.feeds.redis import subscription
-from trimtab.feeds.redis.connection import Raw, Server, Wire
+from trimtab.feeds.redis.connection import Raw, Server, Wire, abandon
 from trimtab.feeds.redis.subscription import Rhythm
 from trimtab.model import published, snapshots
 from trimtab.model.errors import FeedUnavailable, SignatureRefused, UnavailableError
@@ -145,6 +145,12 @@ class RedisFeed:
         await self._wire.close()
         for connection in tuple(self._sessions):
             await connection.disconnect(nowait=True)
+
+    def abandon(self) -> None:
+        """In a forked child, instead of `close`: the parent's connections go on untouched."""
+        self._wire.abandon()
+        for connection in self._sessions:
+            abandon(connection)
 
     async def _pause(self, failures: int) -> None:
         longest = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2 ** min(failures - 1, 10))
