@@ -114,6 +114,11 @@ class RequestFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PersistLost:
+    """The disk holds nothing that could be appended to: it needs a snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """Time passed."""
 
@@ -130,6 +135,7 @@ Event: TypeAlias = (
     | ChangesAnswered
     | SnapshotAnswered
     | RequestFailed
+    | PersistLost
     | Ticked
 )
 

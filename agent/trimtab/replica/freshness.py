@@ -39,13 +39,13 @@ class Freshness:
         self.forked = ""
         self._open: Certificate | None = None
 
-    def answered(self, certificate: Certificate, line: Line, line_when_asked: Position, floor: Position) -> None:
-        """Take a primary's answer, and compare it with what we had proven when we asked."""
-        held = max(line_when_asked, floor)
-        if certificate.position < held:
-            self.ahead = (
-                f"the store is at {certificate.position}, which is behind {held} that was served from it before"
-            )
+    def answered(self, certificate: Certificate, line: Line, seen: Position) -> None:
+        """Take a primary's answer, and compare it with what we had `seen` of the line when we asked.
+
+        What came since may rightly be newer than the answer.
+        """
+        if certificate.position < seen:
+            self.ahead = f"the store is at {certificate.position}, behind {seen}, which it gave before"
         else:
             self.ahead = ""
         if line.knows_past(certificate.position) and line.hash_at(certificate.position) != certificate.hash:

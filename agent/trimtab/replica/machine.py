@@ -4,12 +4,13 @@ Events go in, effects come out (`trimtab.replica.events`). `handle` is a generat
 many items) is cut into steps: the driver carries out each effect as it comes, and lets other threads run at each
 `Pause`. One event is handled to its end before the next one starts. Time and randomness are given, so a seed replays
 a run exactly.
+
+This module takes what comes. What is asked for is decided in `pursuit`, what is served in `serving`, what the disk
+keeps in `keeping`; `line` says what is true and `freshness` since when.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from typing import Final, TypeAlias
 
@@ -19,45 +20,34 @@ from trimtab.model.links import Position
 from trimtab.model.reports import Status
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.statements import Trust
+from trimtab.replica.alarms import Alarms
 from trimtab.replica.events import (
     Arrived,
-    AskHead,
     ChangesAnswered,
     Effect,
     Event,
-    FetchChanges,
-    FetchSnapshot,
     FloorRead,
     HeadAnswered,
     Named,
     Pause,
-    PersistChange,
-    PersistSnapshot,
-    PromoteProven,
-    Raise,
-    RaiseFloor,
+    PersistLost,
     Recovered,
     ReportDue,
     RequestFailed,
     Serve,
     SnapshotAnswered,
-    Source,
     Started,
     Subscribed,
     SubscriptionLost,
 )
 from trimtab.replica.freshness import Certificate, Freshness
+from trimtab.replica.keeping import Keeping
 from trimtab.replica.line import Judgement, Line, Verdict
-from trimtab.replica.requests import Kind, Requests
+from trimtab.replica.pursuit import Pursuit
 from trimtab.replica.serving import Admit, Hold, Serving, admit_all
 
-PROVEN_SECONDS: Final = 600.0
-"""How long a revision must have been served before it counts as proven."""
 MAX_EARLY: Final = 256
 """Messages kept while the gap before them is fetched."""
-
-ALARM_SECONDS: Final = 300.0
-"""An alarm that nothing renews ends after this long."""
 
 Effects: TypeAlias = Generator[Effect, None, None]
 
@@ -81,16 +71,16 @@ class Replica:
         self.line = Line(environment, trust)
         self.serving = Serving(identity, require, hold, admit)
         self.freshness = Freshness()
-        self.floor = links.START
-        self._requests = Requests(random)
-        self._alarms: dict[str, tuple[str, float]] = {}
+        self.keeping = Keeping()
+        self.pursuit = Pursuit(random, self.line, self.freshness, self.keeping)
+        self._alarms = Alarms()
         self._started = False
-        self._target = links.START
-        self._snapshot_wanted = links.START
         self._early: dict[Position, bytes] = {}
-        self._served_since: deque[tuple[Position, float]] = deque()
-        self._proven = links.START
-        self._persisted = _Persisted()
+
+    @property
+    def floor(self) -> Position:
+        """The newest position that was ever served on this machine."""
+        return self.keeping.floor
 
     def status(self, now: float) -> Status:
         """How far the freshness of the served view can be trusted."""
@@ -102,80 +92,89 @@ class Replica:
 
     def alarms(self, now: float) -> dict[str, str]:
         """What a person should know: name → text."""
-        lasting = {"forked": self.freshness.forked, "ahead": self.freshness.ahead, "requirement": self.serving.withheld}
-        passing = {name: text for name, (text, at) in self._alarms.items() if now - at < ALARM_SECONDS}
-        return {**passing, **{name: text for name, text in lasting.items() if text}}
+        return self._alarms.all(now)
 
     def wake_at(self, now: float) -> float:
         """When to send the next `Ticked` at the latest."""
-        return self._requests.wake_at(now)
+        return self.pursuit.requests.wake_at(now)
 
     def handle(self, event: Event, now: float) -> Effects:
         """Take one event. Exhaust the generator before the next: effects are meant to be carried out as they come."""
         yield from self._dispatch(event, now)
         self.freshness.redeem(self.line, self.serving.position)
         if self._started:
-            yield from self._pursue(now)
-            yield from self._prove(now)
+            self.pursuit.requests.expire(now)
+            yield from self.pursuit.pursue(now)
+            promotion = self.keeping.promote(self.serving.position, now)
+            if promotion is not None:
+                yield promotion
+        yield from self._alarms.last(self._lasting())
 
     def _dispatch(self, event: Event, now: float) -> Effects:
         match event:
             case Arrived():
                 yield from self._arrive(event.message, now)
             case HeadAnswered():
-                yield from self._take_head(event, now)
+                self._take_head(event, now)
             case ChangesAnswered():
                 yield from self._take_changes(event, now)
             case SnapshotAnswered():
                 yield from self._take_snapshot(event, now)
-            case Subscribed() | SubscriptionLost():
-                yield from self._resubscribe(now, confirmed=isinstance(event, Subscribed))
             case Recovered():
                 yield from self._recover(event)
+            case Subscribed() | SubscriptionLost():
+                self.pursuit.subscription_changed(confirmed=isinstance(event, Subscribed))
+                yield ReportDue()
             case _:
                 self._note(event, now)
 
     def _note(self, event: Event, now: float) -> None:
-        """The events that ask for nothing by themselves."""
+        """The events that ask for nothing by themselves; time passing is one."""
         match event:
             case FloorRead():
-                self.floor = max(self.floor, event.position)
+                self.keeping.floor = max(self.keeping.floor, event.position)
             case Started():
                 self._started = True
             case Named():
-                self._target = max(self._target, event.position)
-            case RequestFailed() if self._requests.close(event.request) is not None:
-                self._requests.failed(event.source, now)
+                self.pursuit.hinted(event.position)
+            case PersistLost():
+                self.keeping.lost = True
+            case RequestFailed():
+                self.pursuit.requests.failed(event.request, now)
             case _:
-                self._requests.expire(now)
+                pass
 
-    def _resubscribe(self, now: float, *, confirmed: bool) -> Effects:
-        """News may have been missed: only a comparison of heads makes the subscription count."""
-        self._requests.forget("redis")
-        self.freshness.subscribed = False
-        if confirmed:
-            self._requests.succeeded("redis")
-            yield self._ask_head("redis", now)
-        yield ReportDue()
+    def _lasting(self) -> dict[str, str]:
+        """What is so until it no longer is, each with its text; empty if it is not so."""
+        serving = self.serving
+        below = serving.view is not None and serving.position < self.floor
+        return {
+            "forked": self.freshness.forked,
+            "ahead": self.freshness.ahead,
+            "requirement": serving.withheld,
+            "held": "; ".join(f"{one.path} at revision {one.revision}: {one.reason}" for one in serving.held),
+            "quarantined": serving.quarantine_text,
+            "below floor": f"{serving.position} is served, {self.floor} was served before" if below else "",
+        }
 
-    # -- taking what came --------------------------------------------------------------------------------------------
+    # -- taking what came ----------------------------------------------------------------------------------------------
 
     def _recover(self, event: Recovered) -> Effects:
         if self.line.snapshot is not None:
             return
         self.line.adopt(event.snapshot)
-        self._persisted.position = event.snapshot.position
+        self.keeping.recovered(event.snapshot.position)
         if event.quarantined and event.proven is not None and event.proven.position < event.snapshot.position:
-            yield from self.serving.quarantine(event.proven, event.snapshot.position)
+            yield from self._carry(self.serving.quarantine(event.proven, event.snapshot.position))
         else:
-            yield from self.serving.offer(event.snapshot)
+            yield from self._carry(self.serving.offer(event.snapshot))
 
     def _arrive(self, raw: bytes, now: float) -> Effects:
         judgement = yield from self._judge(raw, now)
         if judgement.verdict is Verdict.GAP and len(self._early) < MAX_EARLY:
             self._early[judgement.position] = raw
         elif judgement.verdict is Verdict.REFUSED:
-            self._requests.next_poll = min(self._requests.next_poll, now)  # doubt: compare heads
+            self.pursuit.doubted(now)
         elif judgement.verdict is Verdict.APPLIED:
             yield from self._drain_early(now)
 
@@ -188,17 +187,16 @@ class Replica:
             judgement = self.line.offer(raw)
         match judgement.verdict:
             case Verdict.APPLIED if self.line.snapshot is not None:
-                self._persisted.bytes += len(raw)
-                yield PersistChange(judgement.position, raw)
-                yield from self._serve(self.line.snapshot, judgement.change, before, now)
+                yield self.keeping.change(judgement.position, raw)
+                yield from self._serve(self.line.snapshot, judgement.change, before)
             case Verdict.GAP:
-                self._target = max(self._target, judgement.position)
+                self.pursuit.known(judgement.position)
             case Verdict.NEEDS_SNAPSHOT | Verdict.NEWER_EPOCH:
-                self._snapshot_wanted = max(self._snapshot_wanted, judgement.position)
+                self.pursuit.snapshot_known(judgement.position)
             case Verdict.FORKED:
-                yield from self._fork(judgement.reason)
+                self.freshness.forked = judgement.reason
             case Verdict.REFUSED:
-                yield from self._raise("refused", judgement.reason, now)
+                yield from self._alarms.happened("refused", judgement.reason, now)
             case _:
                 pass
         return judgement
@@ -212,181 +210,90 @@ class Replica:
                     return
             del self._early[position]
 
-    def _take_head(self, event: HeadAnswered, now: float) -> Effects:
-        request = self._requests.close(event.request)
+    def _take_head(self, event: HeadAnswered, now: float) -> None:
+        request = self.pursuit.requests.answered(event.request)
         if request is None:
             return
-        self._requests.succeeded(event.source)
-        self._target = max(self._target, event.position)
+        self.pursuit.hinted(event.position)
         if event.source == "redis":
             self.freshness.subscribed = True
             if self.line.hash_at(event.position) not in {None, event.hash}:
-                self._requests.next_poll = min(self._requests.next_poll, now)  # unsigned: a reason to ask, no proof
+                self.pursuit.doubted(now)  # unsigned: a reason to ask, no proof
             return
         self.freshness.poll_after = event.poll_after_ms / 1000
-        self._requests.schedule_poll(now, self.freshness.poll_after)
+        self.pursuit.requests.schedule_poll(now, self.freshness.poll_after)
         if not event.is_replica:
-            was = self.freshness.forked
             certificate = Certificate(event.position, event.hash, event.store_revision, request.asked_at)
-            self.freshness.answered(certificate, self.line, request.line, self.floor)
-            if self.freshness.forked and not was:
-                yield from self._fork(self.freshness.forked)
+            self.freshness.answered(certificate, self.line, request.seen)
 
     def _take_changes(self, event: ChangesAnswered, now: float) -> Effects:
-        request = self._requests.close(event.request)
-        if request is None:
+        if self.pursuit.requests.answered(event.request) is None:
             return
-        self._requests.succeeded(event.source)
-        before = self.line.position
+        before, verdict = self.line.position, Verdict.OLD
         for raw in event.messages:
-            judgement = yield from self._judge(raw, now)
+            verdict = (yield from self._judge(raw, now)).verdict
             yield Pause()
-            if judgement.verdict not in {Verdict.APPLIED, Verdict.OLD}:
+            if verdict not in {Verdict.APPLIED, Verdict.OLD}:
                 break
         yield from self._drain_early(now)
-        if self.line.position == before and self._snapshot_wanted <= before:
-            self._no_progress(event, now)
-
-    def _no_progress(self, event: ChangesAnswered, now: float) -> None:
-        """The feed had nothing that follows: ask the other one, or stop believing the hint."""
-        self._requests.failed(event.source, now)
-        if event.source == "postgres":
-            if event.trimmed:
-                self._snapshot_wanted = max(self._snapshot_wanted, self._target)
-            self._target = self.freshness.awaited
+        if self.line.position > before:
+            self.pursuit.progressed(event.source)
+        elif verdict not in {Verdict.NEEDS_SNAPSHOT, Verdict.NEWER_EPOCH}:
+            self.pursuit.changes_led_nowhere(event.source, now, trimmed=event.trimmed)
 
     def _take_snapshot(self, event: SnapshotAnswered, now: float) -> Effects:
-        request = self._requests.close(event.request)
+        request = self.pursuit.requests.answered(event.request)
         if request is None:
             return
-        if not event.statement:
-            self._requests.failed(event.source, now)
-            return
-        epoch = self.line.position.epoch
-        verdict = yield from self._judge_snapshot(event, now)
+        verdict = Verdict.OLD
+        if event.statement:
+            verdict = yield from self._judge_snapshot(event, now)
         if verdict is Verdict.APPLIED:
-            self._requests.succeeded(event.source)
-            yield from self._adopted(event, epoch, now)
-        elif request.compacting:
-            yield from self._compact(event)
-        else:  # not what was wanted: it may not be signed yet, or the hint was wrong
-            self._requests.failed(event.source, now)
-            self._target = self.freshness.awaited
+            self.pursuit.snapshot_adopted(event.source)
+        elif not (request.compacting and (yield from self._compact(event))):
+            self.pursuit.snapshot_led_nowhere(event.source, now)
 
     def _judge_snapshot(self, event: SnapshotAnswered, now: float) -> Generator[Effect, None, Verdict]:
-        verdict = Verdict.OLD
+        verdict, epoch = Verdict.OLD, self.line.position.epoch
         for judgement in self.line.offer_snapshot(event.statement, event.body, frozen=bool(self.freshness.forked)):
             if judgement is None:
                 yield Pause()
                 continue
             verdict = judgement.verdict
-            if verdict is Verdict.REFUSED:
-                yield from self._raise("refused", judgement.reason, now)
+            if verdict is Verdict.APPLIED:
+                yield from self._adopted(event, epoch, now)
+            elif verdict is Verdict.REFUSED:
+                yield from self._alarms.happened("refused", judgement.reason, now)
             elif verdict is Verdict.FORKED:
-                yield from self._fork(judgement.reason)
+                self.freshness.forked = judgement.reason
         return verdict
 
     def _adopted(self, event: SnapshotAnswered, epoch: int, now: float) -> Effects:
         snapshot = self.line.snapshot
-        if snapshot is None:
-            return
+        assert snapshot is not None, "it was just adopted"
         if snapshot.position.epoch > epoch:
             self.freshness.new_epoch()
-        self._persisted = _Persisted(snapshot.position, 0, len(event.body))
-        yield PersistSnapshot(snapshot.position, event.statement, event.body)
-        yield from self._serve(snapshot, None, links.START, now)
+        yield self.keeping.snapshot(snapshot.position, event.statement, event.body)
+        yield from self._serve(snapshot, None, links.START)
         yield from self._drain_early(now)
 
-    def _compact(self, event: SnapshotAnswered) -> Effects:
-        """A snapshot on our own line, older than its head: a shorter journal. Verified like any other."""
+    def _compact(self, event: SnapshotAnswered) -> Generator[Effect, None, bool]:
+        """A snapshot on our own line, not newer than its head: a shorter journal. Verified like any other."""
         position = self.line.verified_past(event.statement, event.body)
-        if position is not None and position > self._persisted.position:
-            self._persisted = _Persisted(position, 0, len(event.body))
-            yield PersistSnapshot(position, event.statement, event.body)
+        if position is None or not self.keeping.is_helped_by(position):
+            return False
+        yield self.keeping.snapshot(position, event.statement, event.body)
+        return True
 
     # -- serving -------------------------------------------------------------------------------------------------------
 
-    def _serve(self, snapshot: Snapshot, change: Change | None, follows: Position, now: float) -> Effects:
-        for effect in self.serving.offer(snapshot, change, follows):
-            if isinstance(effect, Raise):
-                yield from self._raise(effect.alarm, effect.text, now)
-                continue
+    def _serve(self, snapshot: Snapshot, change: Change | None, follows: Position) -> Effects:
+        yield from self._carry(self.serving.offer(snapshot, change, follows))
+        yield ReportDue()
+
+    def _carry(self, effects: Effects) -> Effects:
+        """Pass on what serving wishes; what is served raises the floor."""
+        for effect in effects:
             yield effect
             if isinstance(effect, Serve):
-                self.floor = max(self.floor, effect.position)
-                yield RaiseFloor(self.floor)
-        yield ReportDue()
-
-    def _prove(self, now: float) -> Effects:
-        """Note since when the served revision is served, and promote what was served long enough."""
-        served = self.serving.position
-        last, noted_at = self._served_since[-1] if self._served_since else (links.START, -math.inf)
-        if served != last and now - noted_at >= 1:
-            self._served_since.append((served, now))
-        proven = self._proven
-        while self._served_since and now - self._served_since[0][1] >= PROVEN_SECONDS:
-            proven = self._served_since[0][0]
-            if len(self._served_since) == 1:
-                break
-            self._served_since.popleft()
-        if proven > self._proven:
-            self._proven = proven
-            yield PromoteProven(proven)
-
-    # -- asking --------------------------------------------------------------------------------------------------------
-
-    def _pursue(self, now: float) -> Effects:
-        """Ask for whatever is missing: the head when a poll is due, a snapshot, or changes."""
-        if now >= self._requests.next_poll and not self._requests.is_open("postgres head"):
-            self._requests.schedule_poll(now, self.freshness.poll_after)
-            yield self._ask_head("postgres", now)
-        target = max(self._target, self.freshness.awaited)
-        here = self.line.position
-        needs_snapshot = self.line.snapshot is None or self._snapshot_wanted > here or target.epoch > here.epoch
-        if needs_snapshot:
-            yield from self._fetch_snapshot(now)
-        elif target > here and not self.freshness.forked and not self._requests.is_open("changes"):
-            source = self._requests.choose(now, subscribed=self.freshness.subscribed)
-            if source is not None:
-                yield FetchChanges(source, self._requests.ask("changes", source, now, here), here)
-        elif self._persisted.wants_compaction:
-            self._persisted.bytes = 0  # asked once for each stretch
-            yield from self._fetch_snapshot(now, compacting=True)
-
-    def _fetch_snapshot(self, now: float, *, compacting: bool = False) -> Effects:
-        source = self._requests.choose(now, subscribed=self.freshness.subscribed)
-        if source is not None and not self._requests.is_open("snapshot"):
-            number = self._requests.ask("snapshot", source, now, self.line.position, compacting=compacting)
-            yield FetchSnapshot(source, number)
-
-    def _ask_head(self, source: Source, now: float) -> AskHead:
-        kind: Kind = "redis head" if source == "redis" else "postgres head"
-        return AskHead(source, self._requests.ask(kind, source, now, self.line.position))
-
-    # -- alarms --------------------------------------------------------------------------------------------------------
-
-    def _fork(self, reason: str) -> Effects:
-        """Keep serving, freeze the line, and wait for an epoch record."""
-        self.freshness.forked = reason
-        yield Raise("forked", reason)
-        yield ReportDue()
-
-    def _raise(self, name: str, text: str, now: float) -> Effects:
-        known = self._alarms.get(name)
-        if known is None or now - known[1] >= ALARM_SECONDS:
-            yield Raise(name, text)
-        self._alarms[name] = (text, now)
-
-
-class _Persisted:
-    """What the disk holds: the position of its snapshot, and how many bytes of journal follow."""
-
-    def __init__(self, position: Position = links.START, journal: int = 0, snapshot: int = 0) -> None:
-        self.position = position
-        self.bytes = journal
-        self._snapshot = snapshot
-
-    @property
-    def wants_compaction(self) -> bool:
-        """Whether the journal has outgrown the snapshot: a mebibyte, and a quarter of the snapshot."""
-        return self.bytes > max(1024 * 1024, self._snapshot // 4)
+                yield self.keeping.served(effect.position)

@@ -1,12 +1,14 @@
 """Requests: what is asked of which feed, and when to ask again.
 
-At most one request of a kind is open. A feed that failed, or had nothing to give, is left alone for a while that
-doubles with each failure and is never without jitter, so that a thousand agents do not come back at once.
+At most one request of a kind is open. A feed that cannot be reached, or had nothing to give, is left alone for a while
+that doubles each time and is never without jitter, so that a thousand agents do not come back at once. The two are
+counted apart: a feed whose head is answered every second may still have nothing that follows ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -16,91 +18,141 @@ from trimtab.replica.events import Source
 
 Kind: TypeAlias = Literal["redis head", "postgres head", "changes", "snapshot"]
 
-PATIENCE_SECONDS: Final = 5.0
-"""An answer that takes longer than this no longer counts."""
+PATIENCE_SECONDS: Final[Mapping[Kind, float]] = {
+    "redis head": 5.0,
+    "postgres head": 5.0,
+    "changes": 10.0,
+    "snapshot": 30.0,
+}
+"""An answer that takes longer than this no longer counts; data may be large."""
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 5.0
+DOUBT_POLLS: Final = 4
+"""Doubt brings at most one poll forward in this many intervals: whoever can raise doubt cannot make us a burden."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One open request: when it was asked, and where the line stood then."""
+    """One open request: when it was asked, and what we had seen of the line by then."""
 
     number: int
+    kind: Kind
     source: Source
     asked_at: float
-    line: Position
+    seen: Position
     compacting: bool = False
+
+    @property
+    def deadline(self) -> float:
+        """When its answer no longer counts."""
+        return self.asked_at + PATIENCE_SECONDS[self.kind]
+
+
+class Pauses:
+    """How long each feed is left alone for one reason."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self._failures: dict[Source, int] = {"redis": 0, "postgres": 0}
+        self.until: dict[Source, float] = {"redis": -math.inf, "postgres": -math.inf}
+
+    def grow(self, source: Source, now: float) -> None:
+        """Leave it alone: doubling, at most five seconds, 50 to 100 % of it by chance."""
+        pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** self._failures[source])
+        self._failures[source] = min(self._failures[source] + 1, 10)
+        self.until[source] = now + pause * (0.5 + 0.5 * self._random())
+
+    def end(self, source: Source) -> None:
+        """There is no reason any more."""
+        self._failures[source] = 0
+        self.until[source] = -math.inf
 
 
 class Requests:
-    """Open requests, and how long each feed is left alone."""
+    """Open requests, how long each feed is left alone, and when the next head is due."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
         self._number = 0
         self._open: dict[Kind, Request] = {}
-        self._failures: dict[Source, int] = {"redis": 0, "postgres": 0}
-        self._resting: dict[Source, float] = {"redis": 0.0, "postgres": 0.0}
-        self.next_poll = 0.0
+        self._next_poll = -math.inf
+        self._no_doubt_before = -math.inf
+        self.unreachable = Pauses(random)
+        self.empty_handed = Pauses(random)
 
     def is_open(self, kind: Kind) -> bool:
         """Whether an answer of this kind is awaited."""
         return kind in self._open
 
     def ask(
-        self, kind: Kind, source: Source, now: float, line: Position = links.START, *, compacting: bool = False
+        self, kind: Kind, source: Source, now: float, seen: Position = links.START, *, compacting: bool = False
     ) -> int:
         """Open a request; its number goes with the effect and comes back with the answer."""
         self._number += 1
-        self._open[kind] = Request(self._number, source, now, line, compacting)
+        self._open[kind] = Request(self._number, kind, source, now, seen, compacting)
         return self._number
 
-    def close(self, number: int) -> Request | None:
+    def answered(self, number: int) -> Request | None:
         """The open request that an answer belongs to, which is open no longer; None for a late answer."""
+        request = self._close(number)
+        if request is not None:
+            self.unreachable.end(request.source)
+        return request
+
+    def failed(self, number: int, now: float) -> None:
+        """A request came to nothing: its feed is left alone. Nothing happens for one that is no longer open."""
+        request = self._close(number)
+        if request is not None:
+            self.unreachable.grow(request.source, now)
+
+    def forget(self, source: Source) -> None:
+        """Let go of everything that is open at a feed that was lost."""
+        for request in [request for request in self._open.values() if request.source == source]:
+            self._close(request.number)
+
+    def expire(self, now: float) -> None:
+        """Let go of requests that nobody answered in time."""
+        for request in [request for request in self._open.values() if now >= request.deadline]:
+            self.failed(request.number, now)
+
+    def schedule_poll(self, now: float, poll_after: float) -> None:
+        """The next head comes after the server's interval, 75 to 125 % of it by chance."""
+        self._next_poll = now + poll_after * (0.75 + 0.5 * self._random())
+
+    def hasten_poll(self, now: float, poll_after: float) -> None:
+        """Doubt: ask for the head within a quarter of the interval, by chance; what one agent doubts, all do."""
+        if now >= self._no_doubt_before:
+            self._no_doubt_before = now + DOUBT_POLLS * poll_after
+            self._next_poll = min(self._next_poll, now + 0.25 * poll_after * self._random())
+
+    def poll_is_due(self, now: float) -> bool:
+        """Whether to ask Postgres for the head."""
+        return now >= self._poll_at and not self.is_open("postgres head")
+
+    def choose(self, now: float, *, subscribed: bool) -> Source | None:
+        """The feed to ask for data: Redis while we hear from it, else Postgres; None while both are left alone."""
+        if subscribed and self._ready_at("redis") <= now:
+            return "redis"
+        return "postgres" if self._ready_at("postgres") <= now else None
+
+    def wake_at(self, now: float) -> float:
+        """When something is due although nothing happens; never sooner than a hundredth of a second."""
+        due = [request.deadline for request in self._open.values()]
+        due += [until for pauses in (self.unreachable, self.empty_handed) for until in pauses.until.values()]
+        if not self.is_open("postgres head"):
+            due.append(max(now, self._poll_at))
+        return max(now + 0.01, min(at for at in due if at >= now))
+
+    @property
+    def _poll_at(self) -> float:
+        return max(self._next_poll, self.unreachable.until["postgres"])
+
+    def _ready_at(self, source: Source) -> float:
+        return max(self.unreachable.until[source], self.empty_handed.until[source])
+
+    def _close(self, number: int) -> Request | None:
         for kind, request in self._open.items():
             if request.number == number:
                 del self._open[kind]
                 return request
         return None
-
-    def forget(self, source: Source) -> None:
-        """Let go of everything that is open at a feed that was lost."""
-        for request in [request for request in self._open.values() if request.source == source]:
-            self.close(request.number)
-
-    def expire(self, now: float) -> list[Request]:
-        """Let go of requests that nobody answered in time."""
-        late = [request for request in self._open.values() if now - request.asked_at > PATIENCE_SECONDS]
-        for request in late:
-            self.close(request.number)
-            self.failed(request.source, now)
-        return late
-
-    def failed(self, source: Source, now: float) -> None:
-        """Leave a feed alone for a while: doubling, at most five seconds, 50 to 100 % of it by chance."""
-        pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** self._failures[source])
-        self._failures[source] = min(self._failures[source] + 1, 10)
-        self._resting[source] = now + pause * (0.5 + 0.5 * self._random())
-
-    def succeeded(self, source: Source) -> None:
-        """The feed gave what was asked for."""
-        self._failures[source] = 0
-        self._resting[source] = 0.0
-
-    def schedule_poll(self, now: float, poll_after: float) -> None:
-        """The next head comes after the server's interval, 75 to 125 % of it by chance; later after failures."""
-        pause = poll_after * (0.75 + 0.5 * self._random())
-        self.next_poll = max(now + pause, self._resting["postgres"])
-
-    def choose(self, now: float, *, subscribed: bool) -> Source | None:
-        """The feed to ask: Redis while we hear from it, else Postgres; None while both are left alone."""
-        if subscribed and self._resting["redis"] <= now:
-            return "redis"
-        return "postgres" if self._resting["postgres"] <= now else None
-
-    def wake_at(self, now: float) -> float:
-        """When something is due although nothing happens; never sooner than a hundredth of a second."""
-        deadlines = [request.asked_at + PATIENCE_SECONDS for request in self._open.values()]
-        resting = [until for until in self._resting.values() if until > now]
-        return max(now + 0.01, min([self.next_poll, *deadlines, *resting]))

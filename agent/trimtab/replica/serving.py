@@ -14,12 +14,9 @@ from trimtab.model import labels, layers, links, views
 from trimtab.model.changes import Change
 from trimtab.model.links import Position
 from trimtab.model.reports import Refusal
-from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.snapshots import Snapshot
-from trimtab.model.states import STEP
-from trimtab.model.values import Document, Value
 from trimtab.model.views import View
-from trimtab.replica.events import Differences, Effect, Pause, Raise, Serve, Withhold
+from trimtab.replica.events import Differences, Effect, Pause, Serve, Withhold
 
 Hold: TypeAlias = Literal["binding", "all"]
 Admit: TypeAlias = Callable[[View, Position], Sequence[Refusal]]
@@ -52,6 +49,7 @@ class Serving:
         self.quarantined: Position | None = None
         self.withheld = ""
         self.held: tuple[Refusal, ...] = ()
+        self._urgent = False
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -69,28 +67,32 @@ class Serving:
             return
         built = None if self._built is None else self._built[0].position
         view, differences = yield from self._resolve(snapshot, change if built == follows else None)
-        urgent = change is not None and change.urgent
+        if change is not None and change.urgent:
+            self._urgent = True  # it stays owed: whatever holds it back now, the next view that may be served is
         unmet = self._unmet(view)
         if unmet:
-            self.withheld = unmet
+            self.withheld, self.held = unmet, ()
             yield Withhold(unmet)
             return
-        self.withheld = ""
-        if self.quarantined is not None and snapshot.position <= self.quarantined and not urgent:
+        if self.quarantined is not None and snapshot.position <= self.quarantined and not self._urgent:
             return
         self.held = tuple(self._admit(view, snapshot.position)) if self._hold == "all" else ()
-        if self.held and not urgent:
-            for refusal in self.held:
-                yield Raise("held", f"{refusal.path} at revision {refusal.revision}: {refusal.reason}")
-            return
-        self.quarantined = None
+        if self.held and not self._urgent:
+            return  # readers that were stopped stay stopped: only a view that is served lets them go on
+        self.withheld, self.quarantined, self._urgent = "", None, False
         yield from self._swap(snapshot, view, differences if built == follows == self.position else None)
 
     def quarantine(self, proven: Snapshot, upto: Position) -> Generator[Effect, None, None]:
         """Serve the proven state although a newer one is verified, until a newer or an urgent revision comes."""
         yield from self.offer(proven)
         self.quarantined = upto
-        yield Raise("quarantined", f"after unclean ends revision {proven.position} is served instead of {upto}")
+
+    @property
+    def quarantine_text(self) -> str:
+        """What is served instead of what; empty outside of quarantine."""
+        if self.quarantined is None:
+            return ""
+        return f"after unclean ends revision {self.position} is served instead of {self.quarantined}"
 
     def _resolve(
         self, snapshot: Snapshot, change: Change | None
@@ -105,9 +107,12 @@ class Serving:
             found = labels.effective(snapshot.state, self._identity) if moved else view.labels
             if found == view.labels:
                 seen = [edit.path for edit in change.edits if layers.parse(edit.layer).matches(found)]
-                view, differences = views.advance(view, snapshot.state, seen)
-                self._built = (snapshot, view)
-                return view, differences
+                for step in views.advance_steps(view, snapshot.state, seen):
+                    if step is None:
+                        yield Pause()
+                        continue
+                    self._built = (snapshot, step[0])
+                    return step
         view = yield from self._resolve_whole(snapshot)
         self._built = (snapshot, view)
         return view, None
@@ -115,7 +120,7 @@ class Serving:
     def _resolve_whole(self, snapshot: Snapshot) -> Generator[Effect, None, View]:
         found = labels.effective(snapshot.state, self._identity)
         view = views.empty(found)
-        for step in views.build_steps(snapshot.state, found):
+        for step in views.build_steps(snapshot.state, found, like=self.view):
             if step is None:
                 yield Pause()
             else:
@@ -147,18 +152,9 @@ class Serving:
 
 def _compare(old: View | None, new: View) -> Generator[Effect, None, Differences]:
     """The leaves that differ between two views, found in steps. Before the first view everything is new: no event."""
-    differences: dict[str, tuple[Value | Absent, Value | Absent]] = {}
-    if old is None:
-        return differences
-    for count, path in enumerate({*old.leaf_paths(), *new.leaf_paths()}, 1):
-        before, after = _leaf(old, path), _leaf(new, path)
-        if before is not after and not views.same(before, after):
-            differences[path] = (before, after)
-        if count % STEP == 0:
+    if old is not None:
+        for step in views.compare_steps(old, new):
+            if step is not None:
+                return step
             yield Pause()
-    return differences
-
-
-def _leaf(view: View, path: str) -> Value | Absent:
-    value = view.index.get(path, ABSENT)
-    return ABSENT if isinstance(value, Document) and value else value
+    return {}

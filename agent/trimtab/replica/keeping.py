@@ -1,0 +1,79 @@
+"""Keeping: what the disk holds and must learn, and since when a revision has been served."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+from trimtab.model import links
+from trimtab.model.links import Position
+from trimtab.replica.events import PersistChange, PersistSnapshot, PromoteProven, RaiseFloor
+
+PROVEN_SECONDS: Final = 600.0
+"""How long a revision must have been served before it counts as proven."""
+COMPACT_BYTES: Final = 1024 * 1024
+"""A shorter journal is never compacted."""
+
+
+class Keeping:
+    """The floor, the journal and the proven revision of one process. It makes effects; the driver carries them out."""
+
+    def __init__(self) -> None:
+        self.floor = links.START
+        self.compact_bytes = COMPACT_BYTES
+        self.lost = False
+        self._position = links.START
+        self._journal_bytes = 0
+        self._snapshot_bytes = 0
+        self._served_since: deque[tuple[Position, float]] = deque()
+        self._proven = links.START
+
+    def recovered(self, position: Position) -> None:
+        """The disk holds a state at this position already."""
+        self._position = position
+
+    def change(self, position: Position, message: bytes) -> PersistChange:
+        """A verified message is appended to the journal."""
+        self._journal_bytes += len(message)
+        return PersistChange(position, message)
+
+    def snapshot(self, position: Position, statement: bytes, body: bytes) -> PersistSnapshot:
+        """A verified snapshot starts a new generation."""
+        self._position, self._journal_bytes, self._snapshot_bytes = position, 0, len(body)
+        self.lost = False
+        return PersistSnapshot(position, statement, body)
+
+    def is_helped_by(self, position: Position) -> bool:
+        """Whether a snapshot at this position would shorten the journal, or is all that the disk has."""
+        return self.lost or position > self._position
+
+    @property
+    def wants_compaction(self) -> bool:
+        """Whether the journal has outgrown the snapshot (a mebibyte, and a quarter of it), or there is none."""
+        return self.lost or self._journal_bytes > max(self.compact_bytes, self._snapshot_bytes // 4)
+
+    def compaction_asked(self) -> None:
+        """It is asked for once for each stretch of the journal."""
+        self._journal_bytes = 0
+
+    def served(self, position: Position) -> RaiseFloor:
+        """A position is served: the floor rises to it."""
+        self.floor = max(self.floor, position)
+        return RaiseFloor(self.floor)
+
+    def promote(self, served: Position, now: float) -> PromoteProven | None:
+        """Note since when a revision is served, at most one a second; promote what has been served long enough."""
+        last, noted_at = self._served_since[-1] if self._served_since else (links.START, -math.inf)
+        if served != last and now - noted_at >= 1:
+            self._served_since.append((served, now))
+        proven = self._proven
+        while self._served_since and now - self._served_since[0][1] >= PROVEN_SECONDS:
+            proven = self._served_since[0][0]
+            if len(self._served_since) == 1:
+                break
+            self._served_since.popleft()
+        if proven <= self._proven:
+            return None
+        self._proven = proven
+        return PromoteProven(proven)

@@ -1,0 +1,286 @@
+"""One run: a store, a Redis, publishers, agents and a seed that decides what befalls them."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.simulation import checks, invariants, keys
+from tests.simulation.channel import Channel
+from tests.simulation.checks import Checks
+from tests.simulation.faults import QUIET_POLL_MS, Faults
+from tests.simulation.invariants import Violation
+from tests.simulation.loop import Loop
+from tests.simulation.node import Node
+from tests.simulation.oracle import Key, Oracle
+from tests.simulation.plans import Plans
+from tests.simulation.publishing import Publisher
+from tests.simulation.redis import Redis
+from tests.simulation.store import Entry, Image, Plan, Store, Watcher
+from tests.simulation.trace import Trace
+from trimtab.replica.events import Event
+from trimtab.replica.machine import Replica
+
+MIN_EVENTS = 300
+MIN_FAULTS = 5
+MIN_KINDS = 3
+REAL_KEYS_EVERY = 50
+SETTLE_SECONDS = (6.0, 6.0, 8.0, 10.0, 15.0)
+
+
+def _no_tampering(_replica: Replica, _node: Node) -> None:
+    pass
+
+
+def _boot_time(node: Node, _replica: Replica) -> float:
+    return node.loop.now
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a world is made of; a seeded bug replaces one of them."""
+
+    replica: type[Replica] = Replica
+    store: type[Store] = Store
+    publisher: type[Publisher] = Publisher
+    redis: type[Redis] = Redis
+    tamper: Callable[[Replica, Node], None] = _no_tampering
+    clock: Callable[[Node, Replica], float] = _boot_time
+    hasty_subscription: bool = False
+
+
+class World(Watcher):
+    """See the module. `fired` counts what really happened, by kind of fault."""
+
+    def __init__(self, seed: int, parts: Parts, kinds: Sequence[str] = ()) -> None:
+        self.seed, self.parts = seed, parts
+        self.loop, self.trace = Loop(seed), Trace()
+        self.key, self.forger_key = keys.pair(seed, real=seed % REAL_KEYS_EVERY == 0)
+        self.trust = self.key.trust()
+        self.oracle = Oracle()
+        self.checks = Checks(self)
+        self.store = parts.store(self.loop, self.trace, self.key, self.oracle, self)
+        self.redis = parts.redis(self.loop, self.loop.rng.choice([3, 20, 20]))
+        self.redis.appended = self.checks.appended
+        self.publisher = parts.publisher(self.loop, self.trace, self.redis, self.store)
+        self.publisher.relays = self.loop.rng.randint(1, 2)
+        self.channel = Channel(self.loop, self.fire)
+        self.plans = Plans(self.loop.rng)
+        self.faults = Faults(self)
+        self.kinds = tuple(kinds)
+        self.nodes: list[Node] = []
+        self.fired: Counter[str] = Counter()
+        self.events = 0
+        self.healed = False
+        self.contradicted = False
+        self.redis_poisoned = False
+        self.disturbed_at = 0.0
+        self.herded = 0
+        self._superseded: dict[Key, float] = {}
+        self._news: deque[float] = deque()
+        self._pause = 0.0
+
+    # -- what the parts ask and tell -----------------------------------------------------------------------------------
+
+    def fire(self, kind: str) -> None:
+        """A fault took effect."""
+        self.fired[kind] += 1
+
+    def count(self, node: Node, event: Event) -> None:
+        """An agent is given an event."""
+        self.events += 1
+        self.trace.note(self.loop.now, node.name, type(event).__name__)
+
+    def committed(self, image: Image, entries: Mapping[str, Entry], before: Image) -> None:
+        """See `Watcher`."""
+        self._news.append(self.loop.now)
+        self._mark(self._heads)
+        self.checks.committed(image, entries, before)
+
+    def publish(self, image: Image, environments: Sequence[str]) -> None:
+        """See `Watcher`."""
+        self.publisher.publish(image, environments)
+
+    def highest_seen(self) -> int:
+        """See `Watcher`: what Redis and the reports of the agents know."""
+        published = [
+            keys.head[0].revision for keys in self.redis.keys.values() if keys.head and not self.redis_poisoned
+        ]
+        reported = [node.reported.revision for node in self.nodes]
+        return max(0, *published, *reported)
+
+    def true_age(self, key: Key) -> float:
+        """How long ago the primary moved on from a state; 0 while it is the newest."""
+        return self.loop.now - self._superseded.get(key, self.loop.now)
+
+    def news_within(self, seconds: float) -> int:
+        """How many commits there were lately."""
+        while self._news and self._news[0] < self.loop.now - seconds:
+            self._news.popleft()
+        return len(self._news)
+
+    def _mark(self, before: Mapping[str, Key]) -> None:
+        heads = self.store.heads()
+        for environment, key in before.items():
+            if heads.get(environment) != key:
+                self._superseded[key] = self.loop.now
+        for key in heads.values():
+            self._superseded.pop(key, None)
+        self._heads = heads
+
+    _heads: Mapping[str, Key] = {}  # noqa: RUF012 - replaced, never changed
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def plan(self, *, urgent: bool = False) -> Plan:
+        """A random edit."""
+        return self.plans.edit(tuple(self.store.image.forest.parents), urgent=urgent)
+
+    def commit(self) -> None:
+        """A random commit."""
+        self.store.submit(self.plan(urgent=self.loop.chance(0.05)))
+
+    def commit_to(self, environment: str) -> None:
+        """A commit that extends a given line."""
+        value = str(self.loop.rng.randint(3, 60)).encode()
+        self.store.submit(self.plans.put(environment, "trading.size", value))
+
+    def lose(self, commits: int) -> int:
+        """A standby was promoted, and so many commits are gone."""
+        if commits:
+            self.contradicted = True
+            self._mark(self._heads)
+        return commits
+
+    def declare(self) -> None:
+        """Somebody declares the loss."""
+        if self.store.diverged and self.store.up:
+            self.fire("epoch")
+            self.store.declare_epoch()
+
+    def clean_redis(self) -> None:
+        """Somebody throws away what a forger wrote; the relays write it anew."""
+        self.redis.keys.clear()
+        self.redis_poisoned = False
+        self.disturbed_at = self.loop.now
+
+    def pause(self, seconds: float) -> None:
+        """The schedule leaves the world alone for a while."""
+        self._pause = seconds
+
+    def slow_polls(self) -> None:
+        """The server asks for few polls; agents hear of it at their next."""
+        self.store.poll_after_ms = QUIET_POLL_MS
+        self.loop.run_until(self.loop.now + 2)
+
+    def usual_polls(self) -> None:
+        """Polls as configured by default."""
+        self.store.poll_after_ms = 1000
+
+    # -- the course of a run -------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """All of it: build, schedule, heal, converge. Raises `Violation`."""
+        self.build()
+        self.schedule()
+        self.heal()
+        self.settle()
+
+    def build(self) -> None:
+        """A small store, and agents that start at once."""
+        for environment, parent in (("base", None), ("production", "base"), ("eu", "production"), ("paper", "base")):
+            self.store.submit(self.plans.structure(environment, parent))
+            self.loop.run_until(self.loop.now + 0.2)
+        self.store.submit(self.plans.first())
+        self.publisher.start()
+        self.loop.run_until(self.loop.now + 1.5)
+        rng = self.loop.rng
+        self.nodes += [
+            Node(self, "one", "production", {"node": "n1", "region": "ny4", "bot": "b1"}),
+            Node(self, "two", rng.choice(["production", "eu"]), {"node": "n2", "bot": "b2"}, hold="all"),
+            Node(
+                self,
+                "three",
+                rng.choice(["eu", "paper", "base"]),
+                {"node": "n3", "region": "ldn", "bot": "b3"},
+                require={"mode": "paper"} if rng.random() < 0.7 else None,
+                hold="all" if rng.random() < 0.3 else "binding",
+            ),
+        ]
+        for node in self.nodes:
+            node.start()
+        self.loop.run_until(self.loop.now + 2)
+
+    def schedule(self) -> None:
+        """Commits and faults by chance, at least so many of each."""
+        rng = self.loop.rng
+        usual = [kind for kind in self.faults.kinds if kind not in RARE]
+        some = rng.sample(usual, rng.randint(MIN_KINDS, 7)) + [rng.choice(RARE)] * (rng.random() < RARE_CHANCE)
+        kinds = list(self.kinds) or some
+        coming = [*kinds, *rng.choices([kind for kind in kinds if kind not in RARE] or kinds, k=rng.randint(2, 8))]
+        rng.shuffle(coming)
+        while coming or self.events < MIN_EVENTS:
+            self._pause = min(rng.expovariate(1.2), 6.0)
+            if coming and rng.random() < 0.4:
+                self.faults.strike(coming.pop())
+            elif self.store.up:
+                self.commit()
+            self.loop.run_until(self.loop.now + self._pause)
+
+    def heal(self) -> None:
+        """Every fault ends."""
+        self.healed = True
+        self.trace.note(self.loop.now, "world", "heals")
+        self.channel.active.clear()
+        self.usual_polls()
+        if not self.store.up:
+            self.store.restart()
+        if not self.redis.up:
+            self.redis.restart(None)
+        self.redis.cap = 20
+        self.publisher.stop_for(0)
+        for node in self.nodes:
+            node.cut.clear()
+            node.misrouted = node.slow = 0.0
+            if node.suspended:
+                node.resume()
+            if node.replica is None:
+                node.start()
+        if self.redis_poisoned:
+            self.clean_redis()
+        self.loop.run_until(self.loop.now + 3)
+        self.declare()
+        for node in self.nodes:
+            self.store.submit(self.plans.label(node.environment, node.identity["bot"], "paper"))
+            self.store.submit(self.plans.put(node.environment, "risk.global.max_leverage", b"3"))
+        self.loop.run_until(self.loop.now + 1)
+        self.store.sign(sorted(self.store.image.lines))
+
+    def settle(self) -> None:
+        """Wait until all is well, within a bounded time."""
+        for seconds in SETTLE_SECONDS[:-1]:
+            self.loop.run_until(self.loop.now + seconds)
+            try:
+                checks.converges(self)
+                break
+            except Violation:
+                continue
+        else:
+            self.loop.run_until(self.loop.now + SETTLE_SECONDS[-1])
+            checks.converges(self)
+        checks.acknowledged_commits_survive(self)
+        for node in self.nodes:
+            invariants.polls_have_jitter(node)
+
+
+RARE = ("quiet hours", "crash loop", "long suspend", "only proven left")
+"""Faults that take many simulated minutes, and so are left out of most runs."""
+RARE_CHANCE = 0.12
+
+
+def run(seed: int, parts: Parts | None = None, kinds: Sequence[str] = ()) -> World:
+    """One run of one seed; raises `Violation`."""
+    world = World(seed, parts or Parts(), kinds)
+    world.run()
+    return world
