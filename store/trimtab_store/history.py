@@ -36,6 +36,15 @@ _PATH: Final = """
      ORDER BY v.revision DESC, r.layer, r.path
      LIMIT %s
 """
+_AFTER: Final = """
+    SELECT v.epoch, v.revision, coalesce(v.environment, ''), v.kind, v.author, v.reason, v.urgent, v.committed_at,
+           i.layer, i.path, i.operation, i.content, i.previous_operation, i.previous, l.hash
+      FROM (SELECT revision, hash FROM trimtab.links
+             WHERE environment = %s AND revision > %s ORDER BY revision LIMIT %s) AS l
+      JOIN trimtab.configuration_versions AS v USING (revision)
+      LEFT JOIN trimtab.configuration_items AS i USING (version_id)
+     ORDER BY v.revision, i.layer, i.path
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +114,19 @@ class History:
             cursor = connection.cursor(binary=True)
             cursor.execute(_PATH, (names, before or 2**62, exact, f"{wanted}.", f"{wanted}/", limit))
             return tuple(_path_entry(row) for row in cursor.fetchall())
+
+        return self.database.snapshot(work)
+
+    def after(self, environment: str, revision: int, *, limit: int = DEFAULT_LIMIT) -> tuple[Entry | PathEntry, ...]:
+        """What the next `limit` revisions of a line after `revision` did, the oldest first.
+
+        One `PathEntry` for each item, and an `Entry` for a revision that changed none.
+        """
+
+        def work(connection: Connection) -> tuple[Entry | PathEntry, ...]:
+            reading.forest(connection).lineage(environment)
+            rows = connection.cursor(binary=True).execute(_AFTER, (environment, revision, limit)).fetchall()
+            return tuple(_entry((*row[:8], row[14], 0)) if row[9] is None else _path_entry(row) for row in rows)
 
         return self.database.snapshot(work)
 

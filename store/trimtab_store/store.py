@@ -16,7 +16,7 @@ from trimtab.model.errors import SettingError
 from trimtab.model.resolution import Candidate
 from trimtab.model.statements import SigningKey, Trust
 from trimtab.model.structure import Forest
-from trimtab_store import environments, epochs, portable, reading
+from trimtab_store import checking, environments, epochs, portable, reading
 from trimtab_store import rollback as rolling
 from trimtab_store.commit import Committer, Made
 from trimtab_store.database import POOL_SIZE, Connection, Database
@@ -28,7 +28,7 @@ from trimtab_store.hooks import Hook
 from trimtab_store.loading import load_tree
 from trimtab_store.operations import Replace
 from trimtab_store.planning import Plan, Planner
-from trimtab_store.portable import Format
+from trimtab_store.portable import Format, Imported
 from trimtab_store.queries import AsOf, Found, Queries
 from trimtab_store.snapshots import Snapshots
 from trimtab_store.writer import Committed, Publisher, Receipts, RolledBack, Validated
@@ -100,6 +100,10 @@ class Store:
 
     def _wire(self, database_url: str, redis_url: str | None) -> None:
         """Plug in what publishes and what knows the fleet, unless the caller brought its own."""
+        if self._receipts is None:
+            from trimtab_store.receipts import FleetReceipts  # noqa: PLC0415 - redis only where it is used
+
+            self._receipts = FleetReceipts(database_url, redis_url)
         if redis_url is None:
             return
         from trimtab_store.publish import Publisher as RedisPublisher  # noqa: PLC0415 - redis only where it is used
@@ -158,6 +162,14 @@ class Store:
         plan = self.database.read(lambda connection: self._planner.plan(connection, request))
         return Validated(request.environment, plan.paths, plan.lines if plan.edits else (), plan.warnings)
 
+    def check_import(self, text: bytes, form: Format = "json", *, environment: str | None = None) -> Validated:
+        """Check a file as `import_environment` would; nothing is committed."""
+        return self.check(_import(portable.read(text, form), environment, "validate", ""))
+
+    def check_stored(self, environment: str) -> int:
+        """Check everything that an environment holds and inherits against the rules of today; the number of items."""
+        return self.database.snapshot(lambda inside: checking.check_stored(inside, environment, self._hooks))
+
     def submit(self, request: Request) -> Committed:
         """Commit a request, publish it, and renew the snapshots that are due."""
         return self._after(self._writer().commit(request, lambda inside: self._planner.plan(inside, request)))
@@ -202,16 +214,7 @@ class Store:
         self, text: bytes, form: Format = "json", *, environment: str | None = None, author: str, reason: str = ""
     ) -> Committed:
         """Make an environment's own items exactly what a file says: the one it names, unless another is given."""
-        imported = portable.read(text, form)
-        return self.submit(
-            Request(
-                environment=environment or imported.environment,
-                author=author,
-                reason=reason,
-                kind="import",
-                operations=(Replace(imported.items),),
-            )
-        )
+        return self.submit(_import(portable.read(text, form), environment, author, reason))
 
     def load_tree(self, tree: FleetTree, *, author: str, reason: str = "", update: bool = True) -> list[Committed]:
         """Bring the store to a tree of files; with `update` False only environments that are missing are made."""
@@ -292,6 +295,16 @@ class Store:
                 "This store cannot be written", "there is no signing key", f"Set {SIGNING_KEY} to the file of one"
             )
         return self._committer
+
+
+def _import(imported: Imported, environment: str | None, author: str, reason: str) -> Request:
+    return Request(
+        environment=environment or imported.environment,
+        author=author,
+        reason=reason,
+        kind="import",
+        operations=(Replace(imported.items),),
+    )
 
 
 def read_key(given: Path | str | SigningKey | None) -> SigningKey | None:

@@ -1,0 +1,67 @@
+"""Checking what is stored against the rules of today: limits, layers, conflicts, hooks and the checksum of the line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trimtab.model import canonical, labels, layers, paths, resolution
+from trimtab.model.errors import ValidationError, ValueRefused
+from trimtab.model.items import Item
+from trimtab.model.states import State
+from trimtab.model.trees import HIDDEN
+from trimtab_store import hooks, reading
+from trimtab_store.database import Connection
+from trimtab_store.hooks import Hook, Sides
+from trimtab_store.operations import EVERYTHING
+
+
+def check_stored(connection: Connection, environment: str, hooked: Sequence[Hook]) -> int:
+    """Check everything that an environment holds and inherits; the number of items.
+
+    Raises the error that would refuse such an item today, or `ValidationError` if the tables were changed by hand.
+    """
+    state = reading.line(connection, environment, (EVERYTHING,))
+    for item in state.items():
+        check_item(state, item)
+    check_checksum(connection, environment, state)
+    sides = Sides(State(state.lineage), state)
+    paths_held = {item.path for item in state.items()} if hooked else set[str]()
+    declared = hooks.targets(sides, {layer for _, layer in state.trees}, ())
+    list(hooks.run(hooked, sides, declared, paths_held, ("validate", False)))  # a refusal raises
+    return state.count
+
+
+def check_item(state: State, item: Item) -> None:
+    """Check one item against the grammar of paths, the limits of values, and the other layers of its line."""
+    if paths.canonical(item.path) != item.path:
+        raise ValueRefused(f"The path {item.path!r} is stored in another spelling than its own", "", "Set it again")
+    if item.content != HIDDEN:
+        _check_content(item)
+    state.lineage.check_selector(layers.parse(item.layer))
+    labels.check_edit(item.layer, item.path, item.content)
+    if item.content != HIDDEN:
+        resolution.check_conflicts(state, item.environment, item.layer, item.path)
+
+
+def check_checksum(connection: Connection, environment: str, state: State) -> None:
+    """Check that the items are those that the newest link of the line vouches for."""
+    row = connection.execute(
+        "SELECT checksum FROM trimtab.line_heads WHERE environment = %s", (environment,)
+    ).fetchone()
+    if row is not None and bytes(row[0]) != state.checksum:
+        raise ValidationError(
+            f"The items of {environment} do not add up to the checksum of its head",
+            "somebody changed the tables by hand",
+            "Restore a backup",
+        )
+
+
+def _check_content(item: Item) -> None:
+    if canonical.encode(canonical.decode(item.content)) != item.content:
+        raise ValueRefused(f"The value at {item.path} is not in its canonical form", "", "Set it again")
+    if len(item.content) > canonical.MAX_ITEM_BYTES:
+        raise ValueRefused(
+            f"The value at {item.path} is too large",
+            f"at most {canonical.MAX_ITEM_BYTES} bytes are allowed",
+            "Split it",
+        )

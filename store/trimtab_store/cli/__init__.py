@@ -1,0 +1,5 @@
+"""The command line: `trimtab`."""
+
+from trimtab_store.cli.app import main
+
+__all__ = ["main"]

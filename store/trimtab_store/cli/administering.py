@@ -1,0 +1,117 @@
+"""Commands for the servers: migrate, relay, backup, restore."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from trimtab_store import migrate as migrating
+from trimtab_store.cli import connecting, options
+from trimtab_store.cli.command import command
+from trimtab_store.cli.output import print_json, print_lines, say
+
+app = typer.Typer()
+
+
+@command(app, "migrate")
+def migrate(
+    given: options.Common,
+    revision: Annotated[str, typer.Argument(metavar="[REVISION]", help="The schema to reach.")] = "head",
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the schema fits this program.")] = False,
+) -> None:
+    """Bring the schema of the database up to this program. Needs the owner's address (TRIMTAB_OWNER_URL).
+
+    Example: trimtab migrate --check
+    """
+    found = connecting.find(given.directory)
+    with connecting.refusing():
+        if check:
+            migrating.check(found.owner_url)
+        else:
+            migrating.upgrade(found.owner_url, revision)
+        current = migrating.current(found.owner_url)
+    if given.as_json:
+        print_json({"schema": current})
+    else:
+        print_lines([f"The schema is at {current}."])
+
+
+@command(app, "relay")
+def relay(directory: options.Directory = None, seconds: options.Seconds = None) -> None:
+    """Carry committed changes to Redis, and repair it whenever it differs from Postgres, until SIGTERM or Ctrl-C.
+
+    Any number of relays may run. It writes its log to standard error, one JSON object a line.
+
+    Example: trimtab relay --seconds 1
+    """
+    from trimtab_store import log_lines  # noqa: PLC0415 - only the relay logs as JSON
+    from trimtab_store.relay import Relay  # noqa: PLC0415 - redis only where it is used
+
+    found = connecting.find(directory)
+    redis_url = connecting.redis_url(found)
+    stop = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    if seconds is not None:
+        timer = threading.Timer(seconds, stop.set)
+        timer.daemon = True
+        timer.start()
+    log_lines.to_stderr()
+    Relay(found.database_url, redis_url).run(stop)
+
+
+@command(app, "backup")
+def backup(
+    given: options.Common,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; must not exist.")],
+) -> None:
+    """Write the whole store, history and audit included, to one file that is verified as it is written.
+
+    Example: trimtab backup trimtab-2026-01-05.backup
+    """
+    from trimtab_store import backup as backups  # noqa: PLC0415 - only where it is used
+
+    done = backups.backup(connecting.find(given.directory).owner_url, file, progress=say)
+    if given.as_json:
+        print_json(done.to_dict())
+    else:
+        print_lines([f"Wrote {file}: head {done.head}, {done.rows} rows."])
+
+
+@command(app, "restore")
+def restore(
+    given: options.Committing,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `trimtab backup` wrote.")],
+    lost: Annotated[str, typer.Option("--lost", help="What is known to be lost.", metavar="TEXT")] = "",
+) -> None:
+    """Fill an empty, migrated database from a backup, and declare a new epoch that every agent follows.
+
+    Example: trimtab restore trimtab-2026-01-05.backup --reason "the disk of db-1 died"
+    """
+    from trimtab_store import backup as backups  # noqa: PLC0415 - only where it is used
+
+    found = connecting.find(given.directory)
+    done = backups.restore(
+        found.owner_url,
+        file,
+        redis_url=found.redis_url,
+        signing_key=found.signing_key,
+        reason=given.reason,
+        lost=lost,
+        author=given.who,
+        progress=say,
+    )
+    if given.as_json:
+        print_json(done.to_dict())
+    else:
+        print_lines([f"Restored {file}; epoch {done.epoch} goes on at revision {done.revision}."])

@@ -1,0 +1,101 @@
+"""`trimtab status`: the store, and every agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import typer
+
+from trimtab.model.canonical import Json
+from trimtab.model.errors import UnavailableError
+from trimtab_store.cli import connecting, options
+from trimtab_store.cli.command import command
+from trimtab_store.cli.connecting import Addresses
+from trimtab_store.cli.output import print_json, print_lines, print_table
+from trimtab_store.fleet import Member
+from trimtab_store.history import Entry
+from trimtab_store.receipts import FleetReceipts
+
+app = typer.Typer()
+_COLUMNS: Final = ("agent", "environment", "labels", "status", "revision", "staleness", "reported", "refused", "alarms")
+
+
+@command(app, "status")
+def status(given: options.Place) -> None:
+    """The store, and every agent: which revision it serves, how fresh, what it refused.
+
+    Example: trimtab status -e production
+    """
+    found = connecting.find(given.directory)
+    with connecting.store(given.directory) as store:
+        forest = store.forest()
+        names = [given.environment] if given.environment else sorted(forest.parents)
+        for name in names:
+            forest.lineage(name)
+        heads = {name: entries[0] for name in names if (entries := store.history.environment(name, limit=1))}
+    members, trouble = _ask(found, names)
+    agents = [_member(member) for member in members]
+    if given.as_json:
+        environments: dict[str, Json] = {
+            name: {"epoch": head.position.epoch, "revision": head.position.revision} for name, head in heads.items()
+        }
+        print_json({"environments": environments, "agents": agents, "trouble": trouble})
+        return
+    _print_heads(heads)
+    print_lines([""])
+    print_table(_COLUMNS, ([_cell(row, column) for column in _COLUMNS] for row in agents))
+    if not agents:
+        print_lines([f"The fleet cannot be asked: {trouble}" if trouble else "No agent has reported."])
+
+
+def _ask(found: Addresses, names: list[str]) -> tuple[list[Member], str]:
+    """The fleet, or why it cannot be asked: the store's heads are worth showing all the same."""
+    try:
+        return FleetReceipts(found.database_url, found.redis_url).members(names), ""
+    except UnavailableError as error:
+        return [], str(error)
+
+
+def _print_heads(heads: Mapping[str, Entry]) -> None:
+    rows = (
+        [name, head.position.revision, head.committed_at.isoformat(timespec="seconds"), head.author, head.reason]
+        for name, head in heads.items()
+    )
+    print_table(["environment", "head", "committed", "by", "reason"], rows)
+
+
+def _member(member: Member) -> dict[str, Json]:
+    report = member.report
+    refused: list[Json] = [{"path": one.path, "revision": one.revision, "reason": one.reason} for one in report.refused]
+    labels: dict[str, Json] = dict(report.labels)
+    return {
+        "agent": report.agent,
+        "environment": report.environment,
+        "labels": labels,
+        "status": report.status.value,
+        "epoch": report.epoch,
+        "revision": report.revision,
+        "staleness": report.staleness_seconds,
+        "reported": round(member.age, 1),
+        "state": "closed" if report.closed else "live" if member.live else "silent",
+        "refused": refused,
+        "alarms": list(report.alarms),
+    }
+
+
+def _cell(row: Mapping[str, Json], column: str) -> str:
+    value = row[column]
+    if column == "reported":
+        return f"{value} s ago" if row["state"] == "live" else f"{row['state']}, {value} s ago"
+    if column == "staleness":
+        return "never certified" if not isinstance(value, int | float) else f"{value:.1f} s"
+    if isinstance(value, dict):
+        return " ".join(f"{name}={label}" for name, label in value.items())
+    if isinstance(value, list):
+        return "; ".join(_refusal(one) if isinstance(one, dict) else str(one) for one in value)
+    return str(value)
+
+
+def _refusal(one: Mapping[str, Json]) -> str:
+    return f"{one['path']} at {one['revision']}: {one['reason']}"

@@ -1,0 +1,125 @@
+"""Commands about all of an environment's own items: rollback, export, import, validate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trimtab.model.canonical import Json
+from trimtab.model.errors import UsageError
+from trimtab_store.cli import connecting, options, rows
+from trimtab_store.cli.arguments import format_of, moment, read_file, write_file
+from trimtab_store.cli.command import command
+from trimtab_store.cli.output import print_json, print_lines
+from trimtab_store.cli.telling import some, tell
+
+app = typer.Typer()
+
+
+@command(app, "rollback")
+def rollback(
+    given: options.Replacing,
+    revision: Annotated[int, typer.Argument(metavar="REVISION", help="Go back to what was then.", min=0)],
+    *,
+    pin: Annotated[bool, typer.Option("--pin", help="Write values that differ through a parent as overrides.")] = False,
+) -> None:
+    """Bring an environment's own items back to what they were, as a new revision.
+
+    Example: trimtab rollback 10 -e production --reason "10 was the last good one"
+    """
+    why = given.why(given.where)
+    with connecting.store(given.directory) as store:
+        done = store.rollback(given.where, revision, author=given.who, reason=why, pin=pin)
+        inherited: list[Json] = [
+            {
+                "environment": one.environment,
+                "layer": one.layer or "common",
+                "path": one.path,
+                "then": rows.content(one.old),
+                "now": rows.content(one.new),
+            }
+            for one in done.inherited
+        ]
+        if inherited and not given.as_json:
+            print_lines(["These still differ because a parent changed (--pin writes them as overrides):"])
+            rows.print_rows(
+                ["environment", "layer", "path", "then", "now"], [one for one in inherited if isinstance(one, dict)]
+            )
+        tell(done.committed, given, {"inherited": inherited, "pinned": list(done.pinned)})
+
+
+@command(app, "export")
+def export(
+    given: options.Place,
+    form: options.FileFormat = "",
+    output: options.Output = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="As it was at a revision or a time.", metavar="REVISION|TIME")
+    ] = None,
+) -> None:
+    """Write an environment's own items as a file that `trimtab import` reads back exactly.
+
+    Example: trimtab export -e production --output production.yaml
+    """
+    if given.as_json and form == "yaml":
+        raise UsageError("--json and --format yaml exclude each other", "", "Leave one of them out")
+    form = form or ("json" if given.as_json else "")
+    with connecting.store(given.directory) as store:
+        text = store.export_environment(given.where, format_of(form, output), moment(as_of))
+    if output is None:
+        sys.stdout.buffer.write(text)
+        sys.stdout.flush()
+    else:
+        write_file(output, text)
+
+
+@command(app, "import")
+def import_file(
+    given: options.Replacing,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `trimtab export` wrote; - reads standard input.")],
+    form: options.FileFormat = "",
+) -> None:
+    """Make an environment's own items exactly what a file says, as one revision.
+
+    Example: trimtab import production.yaml -e production --reason "restored by hand"
+    """
+    why = given.why(given.where)
+    text = read_file(file)
+    with connecting.store(given.directory) as store:
+        done = store.import_environment(
+            text, format_of(form, file), environment=given.where, author=given.who, reason=why
+        )
+        tell(done, given)
+
+
+@command(app, "validate")
+def validate(
+    given: options.Place,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A file to check as `trimtab import` would.")
+    ] = None,
+    form: options.FileFormat = "",
+) -> None:
+    """Check what is stored, or a file, against limits, layers and hooks. Commits nothing.
+
+    Example: trimtab validate -e production
+    Example: trimtab validate production.yaml -e production
+    """
+    where = given.where
+    with connecting.store(given.directory) as store:
+        if file is None:
+            count = store.check_stored(where)
+            result: dict[str, Json] = {"environment": where, "items": count}
+            line = f"All {count} items of {where} are valid, inherited ones included."
+        else:
+            found = store.check_import(read_file(file), format_of(form, file), environment=where)
+            changes: list[Json] = list(found.paths)
+            result = {"environment": where, "file": str(file), "changes": changes, "warnings": list(found.warnings)}
+            line = f"{file} is valid for {where}; importing it would change {some(found.paths) or 'nothing'}."
+    if given.as_json:
+        print_json({**result, "valid": True})
+    else:
+        print_lines([line])
