@@ -258,9 +258,10 @@ async def test_keys_of_another_type_are_an_error_and_the_feed_goes_on(source: Re
     source.publish(SignedLine().extend())
     source.client.hset(source.names.head + "x", "a", "b")
     source.client.rename(source.names.head + "x", source.names.head)
-    with pytest.raises(FeedUnavailable, match="WRONGTYPE"):
-        await source.feed.head()
-    assert await source.feed.snapshot() is not None
+    for _ in range(3):
+        with pytest.raises(FeedUnavailable, match="WRONGTYPE"):
+            await source.feed.changes(START)
+        assert await source.feed.snapshot() is not None  # and not the reply that the call before left behind
 
 
 async def test_a_stream_with_strange_entries_is_an_error(source: RedisSource) -> None:

@@ -148,9 +148,8 @@ async def test_a_call_cancelled_on_a_dead_wire_ends_at_once(wired: Wired) -> Non
     call = asyncio.ensure_future(check(feed))
     await asyncio.sleep(0.05)
     call.cancel()
-    async with asyncio.timeout(5):  # psycopg alone would wait up to ten seconds for the server to cancel
-        with pytest.raises(asyncio.CancelledError):
-            await call
+    await asyncio.wait({call}, timeout=4)  # psycopg alone would wait up to ten seconds for the server to cancel
+    assert call.cancelled()
     wired.proxy.resume()
     await check(feed)
     await feed.close()
