@@ -25,12 +25,13 @@ from psycopg import errors as sql
 
 from trimtab.model import canonical, links
 from trimtab.model.canonical import Json
-from trimtab.model.errors import Contention
+from trimtab.model.errors import Contention, UnavailableError
 from trimtab.model.items import NO_ITEMS, add_checksums
 from trimtab.model.links import Link, Message
 from trimtab.model.statements import SigningKey
 from trimtab_store import outcomes
-from trimtab_store.database import Connection, ConnectionLost, Database
+from trimtab_store.database import Connection, ConnectionLost, Database, abandon, bound
+from trimtab_store.deadlines import DeadlinePassed
 from trimtab_store.editing import Request
 from trimtab_store.planning import Plan
 from trimtab_store.writer import Committed
@@ -39,6 +40,8 @@ WAIT_MS: Final = 10_000
 """How long a writer waits for the lock."""
 HOLD_MS: Final = 3_000
 """How long the lock may be held; a writer that freezes loses its session, and with it the lock, after this."""
+GRACE_SECONDS: Final = 5.0
+"""How much longer than the server may take an answer may be on its way."""
 EDITS_PER_MS: Final = 10
 """Larger changes may hold the lock a millisecond longer for every so many edits."""
 FAILURES: Final = 3
@@ -72,13 +75,17 @@ class LineHead:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """What the lock gave: our own position, and the heads of the lines as they are now."""
+    """What the lock gave: our own position, and the heads of the lines as they are now.
+
+    `until` is an instant of `time.monotonic()` by which the server has surely taken the lock back.
+    """
 
     epoch: int
     revision: int
     structure_revision: int
     moved_at: datetime
     heads: Mapping[str, LineHead]
+    until: float
 
 
 TakeLock: TypeAlias = "Callable[[Connection], Locked]"
@@ -145,11 +152,6 @@ def _worth_another_try(error: BaseException | None) -> bool:
     return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(("40", "TT"))
 
 
-def _is_answer(error: psycopg.Error) -> bool:
-    """Whether the server said that it gave up our transaction, though it ended the connection as well."""
-    return error.sqlstate in {"25P03", "25P04"} or "transaction timeout" in str(error)
-
-
 class _Attempt:
     """One try on one connection. `begun` is set with the transaction, `sent` once COMMIT may have reached the server."""
 
@@ -174,8 +176,7 @@ class _Attempt:
                 raise _Moved from error  # somebody used our key a moment ago: the next try finds it
             raise
         finally:
-            if not connection.closed:
-                connection.rollback()
+            abandon(connection)
 
     def under_lock(self, connection: Connection, take: TakeLock, make_plan: MakeLockedPlan) -> Made:
         """Take the lock first, then plan, stage and commit while it is held."""
@@ -194,18 +195,18 @@ class _Attempt:
             found = {row[0]: LineHead(row[1], row[2], bytes(row[3]), bytes(row[4])) for row in heads.fetchall()}
             return self._finish(connection, plan, replace(locked, heads=found), version)
         finally:
-            if not connection.closed:
-                connection.rollback()
+            abandon(connection)
 
     def _stage_and_lock(self, connection: Connection, plan: Plan) -> tuple[Locked, uuid.UUID]:
         version = new_version()
         self.begun = True
+        bound(connection, WAIT_MS / 1000 + GRACE_SECONDS)
         with connection.pipeline():
             connection.execute("BEGIN")
             stage(connection, version, plan)
             taken = take_lock(connection, plan.lines, hold_ms(plan))
             touched = connection.execute(_TOUCHED, (list(plan.read), plan.head.revision, TOUCHED_LIMIT))
-        locked = locked_of(taken.fetchall())
+        locked = locked_of(taken.fetchall(), hold_ms(plan))
         if locked.epoch != plan.head.epoch or locked.structure_revision != plan.head.structure_revision:
             raise _Moved
         if locked.revision != plan.head.revision + 1:
@@ -217,14 +218,19 @@ class _Attempt:
     def _finish(self, connection: Connection, plan: Plan, locked: Locked, version: uuid.UUID) -> Made:
         extended = extend(plan, locked, self._key)
         parameters = _commit_parameters(plan, locked, version, extended)
+        if time.monotonic() >= locked.until:  # the server has ended this transaction: sending COMMIT can only confuse
+            raise UnavailableError(
+                "Nothing was committed", "this writer held the store for too long", "Try again; it may have been suspended"
+            )
         self.sent = True
+        bound(connection, hold_ms(plan) / 1000 + GRACE_SECONDS)
         try:
             with connection.pipeline():
                 answer = connection.execute(_COMMIT, parameters)
                 connection.execute("COMMIT")
-        except psycopg.Error as error:
+        except (psycopg.Error, DeadlinePassed):
             # what the server told us on a connection that lives is an answer: nothing was committed
-            self.sent = (connection.closed or connection.broken) and not _is_answer(error)
+            self.sent = connection.closed or connection.broken
             raise
         row = answer.fetchone()
         assert row is not None, "the function answers when it committed"
@@ -242,7 +248,7 @@ class _Attempt:
 
 
 def _ordinary_lock(connection: Connection) -> Locked:
-    return locked_of(take_lock(connection, (), WAIT_MS).fetchall())
+    return locked_of(take_lock(connection, (), WAIT_MS).fetchall(), WAIT_MS)
 
 
 def _never() -> NoReturn:
@@ -282,7 +288,7 @@ def take_lock(connection: Connection, environments: Sequence[str], hold: int) ->
     return connection.cursor(binary=True).execute(_LOCK, (list(environments), WAIT_MS, hold))
 
 
-def locked_of(rows: Sequence[Sequence[Any]]) -> Locked:
+def locked_of(rows: Sequence[Sequence[Any]], hold: int) -> Locked:
     """What the rows of the lock say."""
     heads = {
         row[4]: LineHead(row[5], row[6], bytes(row[7]), bytes(row[8]))
@@ -290,7 +296,7 @@ def locked_of(rows: Sequence[Sequence[Any]]) -> Locked:
         if row[4] is not None and row[5] is not None
     }
     epoch, revision, structure_revision, moved_at = rows[0][:4]
-    return Locked(epoch, revision, structure_revision, moved_at, heads)
+    return Locked(epoch, revision, structure_revision, moved_at, heads, time.monotonic() + hold / 1000)
 
 
 def extend(plan: Plan, locked: Locked, key: SigningKey) -> list[Link]:

@@ -6,13 +6,14 @@ round trips stays visible. Nothing depends on session state: no prepared stateme
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import psycopg
 import sqlalchemy
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -25,12 +26,14 @@ from trimtab.model.errors import (
     TrimtabError,
     UnavailableError,
 )
-from trimtab_store import migrate
+from trimtab_store import deadlines, migrate
+from trimtab_store.deadlines import BoundedConnection, Deadline, DeadlinePassed
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 T = TypeVar("T")
 
-CONNECT_SECONDS: Final = 5
+ANSWER_SECONDS: Final = 60.0
+"""How long one use of a connection waits for the server in all, unless it says otherwise."""
 POOL_SECONDS: Final = 10.0
 POOL_SIZE: Final = 8
 
@@ -46,19 +49,14 @@ class Database:
     """The pooled connections to one database. Safe for use by many threads; `close` gives them all back."""
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
-        self._url = _parse(url)
+        check_address(url)
         self.engine = sqlalchemy.create_engine(
-            self._url,
+            "postgresql+psycopg://",
+            creator=lambda: deadlines.connect(url),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_SECONDS,
             use_native_hstore=False,
-            connect_args={
-                "autocommit": True,
-                "prepare_threshold": None,
-                "connect_timeout": CONNECT_SECONDS,
-                "application_name": "trimtab",
-            },
         )
 
     def close(self) -> None:
@@ -66,36 +64,43 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self, seconds: float | None = ANSWER_SECONDS) -> Iterator[Connection]:
         """A connection of the pool, in autocommit; given back clean, or thrown away if it broke.
 
-        Errors of Postgres become errors of ours, each with its remedy and never with a password.
+        Whoever waits longer than `seconds` in all for the server's answers gives up (see `bound`). Errors of Postgres
+        become errors of ours, each with its remedy and never with a password.
         """
         try:
             pooled = self.engine.raw_connection()
+        except psycopg.ProgrammingError:
+            raise _bad_address() from None  # what libpq says about an address may show a password
         except (DBAPIError, PoolTimeout, psycopg.Error) as error:
             raise translate(_original(error)) from None
-        connection: Connection = pooled.driver_connection  # type: ignore[assignment]  # the dialect is psycopg's
+        connection = cast("BoundedConnection", pooled.driver_connection)
+        bound(connection, seconds)
         try:
             yield connection
         except psycopg.Error as error:
             raise translate(error) from error
+        except DeadlinePassed as error:
+            raise ConnectionLost("Postgres gives no answer", error.why, "Check the server and the network") from error
         finally:
+            connection.deadline = None
             if connection.closed or connection.broken:
                 pooled.invalidate()
             pooled.close()
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T], seconds: float | None = ANSWER_SECONDS) -> T:
         """Run something that changes nothing, once more if the pooled connection turns out to be dead."""
         try:
-            with self.connection() as connection:
+            with self.connection(seconds) as connection:
                 return work(connection)
         except ConnectionLost:
             self.engine.dispose()
-        with self.connection() as connection:
+        with self.connection(seconds) as connection:
             return work(connection)
 
-    def snapshot(self, work: Callable[[Connection], T]) -> T:
+    def snapshot(self, work: Callable[[Connection], T], seconds: float | None = ANSWER_SECONDS) -> T:
         """Run several queries that see one and the same state of the database."""
 
         def inside(connection: Connection) -> T:
@@ -103,14 +108,20 @@ class Database:
             try:
                 return work(connection)
             finally:
-                if not connection.closed:
-                    connection.rollback()
+                abandon(connection)
 
-        return self.read(inside)
+        return self.read(inside, seconds)
 
     def check_schema(self) -> None:
         """Raise `NotMigrated` unless the database holds the schema that this code was written for."""
         self.read(migrate.check_connection)
+
+
+def abandon(connection: Connection) -> None:
+    """Roll back whatever is open; a connection that breaks meanwhile is noticed where it is given back."""
+    if not connection.closed:
+        with contextlib.suppress(psycopg.Error, DeadlinePassed):
+            connection.rollback()
 
 
 class ConnectionLost(UnavailableError):
@@ -147,17 +158,23 @@ def _without_state(error: psycopg.Error) -> TrimtabError:
     )
 
 
-def _parse(url: str) -> URL:
+def bound(connection: Connection, seconds: float | None) -> None:
+    """From now on wait this long for the server, and no longer; None waits for ever."""
+    if isinstance(connection, BoundedConnection):
+        connection.deadline = None if seconds is None else Deadline.after(seconds)
+
+
+def check_address(url: str) -> None:
+    """Raise `SettingError` unless this looks like an address of Postgres."""
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise _bad_url() from None  # the cause would show the address, which may hold a password
-    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise _bad_url()
-    return parsed.set(drivername="postgresql+psycopg")
+        backend = make_url(url).get_backend_name()
+    except (ArgumentError, ValueError):
+        raise _bad_address() from None  # the cause would show the address, which may hold a password
+    if backend not in {"postgresql", "postgres"}:
+        raise _bad_address()
 
 
-def _bad_url() -> SettingError:
+def _bad_address() -> SettingError:
     return SettingError(
         "The database address is refused", "it is no address of Postgres", "Write postgresql://USER@HOST/DATABASE"
     )

@@ -75,7 +75,7 @@ def lock(connection: Connection, declaration: Declaration) -> Locked:
             f"If this is the database to go on with, declare from {now.revision}",
         )
     cursor.execute(_LOCK, (declaration.from_revision, above.epoch, above.revision, WAIT_MS, WAIT_MS))
-    return locked_of(cursor.fetchall())
+    return locked_of(cursor.fetchall(), WAIT_MS)
 
 
 def plan(connection: Connection, declaration: Declaration, locked: Locked) -> Plan:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from trimtab.model.errors import IdempotencyMismatch, OutcomeUnknown, TrimtabError, UnavailableError
-from trimtab_store.database import Connection, Database
+from trimtab_store.database import Connection, Database, abandon
 from trimtab_store.editing import Request
 from trimtab_store.writer import Committed
 
@@ -113,5 +113,4 @@ def _after_lock(connection: Connection, request: Request) -> Committed | None:
         connection.execute("SELECT trimtab.trimtab_lock_v1(ARRAY[]::text[], %s, %s)", (SETTLE_MS, SETTLE_MS))
         return find(connection, request)
     finally:
-        if not connection.closed:
-            connection.rollback()
+        abandon(connection)
