@@ -113,7 +113,7 @@ class Faults:
         active = self._world.channel.active
         active.add(name)
         self._disturb()
-        self._commits(4)
+        self._commits(2)
 
         def end() -> None:
             active.discard(name)
@@ -143,12 +143,12 @@ class Faults:
         self._fire("redis restart")
         self._redis_down()
         self._world.redis.restart(None)
-        self._commits(2)
+        self._commits(1)
 
     def _redis_outage(self) -> None:
         self._fire("redis outage")
         self._redis_down()
-        self._commits(3)
+        self._commits(2)
         dump = self._world.redis.dump() if self._loop.chance(0.5) else None
 
         def back() -> None:
@@ -161,7 +161,7 @@ class Faults:
         if not self._dump:
             self._dump = self._world.redis.dump()
             self._later(1, 10, self._old_dump)
-            self._commits(4)
+            self._commits(2)
             return
         self._fire("old dump")
         self._redis_down()
@@ -174,7 +174,7 @@ class Faults:
         self._disturb(node)
         node.lose_subscription(silently=self._loop.chance(0.5))
         self._world.redis.cap = 1
-        self._commits(5)
+        self._commits(3)
         if self._loop.chance(0.5):
             self._cut_node(node, ("postgres",), 20, 30)
 
@@ -195,7 +195,7 @@ class Faults:
     def _cut(self, *sources: str) -> None:
         self._fire(f"cut from {'both' if len(sources) > 1 else sources[0]}")
         self._cut_node(self._node(), sources, 2, 40)
-        self._commits(3)
+        self._commits(2)
 
     def _cut_node(self, node: Node, sources: tuple[str, ...], low: float, high: float) -> None:
         if "redis" in sources:
@@ -213,7 +213,7 @@ class Faults:
     def _lose(self, *, silently: bool) -> None:
         self._fire("silently resubscribed" if silently else "subscription lost")
         self._node().lose_subscription(silently=silently)
-        self._commits(2)
+        self._commits(1)
 
     def _redis_alone(self) -> None:
         """An agent that cannot reach Postgres misses a change on the channel; Redis has it."""
@@ -231,7 +231,7 @@ class Faults:
         self._fire("slow answers")
         self._disturb(node)
         node.slow = self._loop.between(0.5, 6.0)
-        self._commits(4)
+        self._commits(2)
 
         def mend() -> None:
             node.slow = 0.0
@@ -245,7 +245,7 @@ class Faults:
         node.misrouted = self._loop.between(0.5, 20.0)
         if self._loop.chance(0.6):
             node.lose_subscription(silently=False)
-        self._commits(3)
+        self._commits(2)
 
         def mend() -> None:
             node.misrouted = 0.0
@@ -281,7 +281,7 @@ class Faults:
         self._world.store.submit(
             Plan(plan.environment, plan.edits, killed=killed, frozen=frozen, note=plan.note, urgent=plan.urgent)
         )
-        self._commits(2)
+        self._commits(1)
 
     def _writers(self) -> None:
         """Many writers in one instant, one of whom changes the structure."""
@@ -307,7 +307,7 @@ class Faults:
     def _reparent(self) -> None:
         self._fire("environment re-parented")
         self._world.store.submit(self._world.plans.structure("eu", self._rng.choice(["base", "production", "paper"])))
-        self._commits(2)
+        self._commits(1)
 
     def _create(self) -> None:
         name = f"new{len(self._world.store.image.forest.parents)}"
@@ -369,7 +369,7 @@ class Faults:
             self._fire("disk lost")
             node.disk.lose()
             node.handle(PersistLost())
-            self._commits(2)
+            self._commits(1)
 
     def _restart(self) -> None:
         node = self._node()
@@ -411,7 +411,7 @@ class Faults:
         for node in self._world.nodes:
             node.wall += self._rng.choice([-3600.0, -20.0, -3.0, 3.0, 86400.0])
         self._cut_node(self._node(), ("redis", "postgres"), 2, 20)
-        self._commits(2)
+        self._commits(1)
 
     def _suspend(self, low: float, high: float) -> None:
         node = self._node()
@@ -419,7 +419,7 @@ class Faults:
             return
         self._fire("suspend" if low < 100 else "long suspend")
         node.suspend()
-        self._commits(2)
+        self._commits(1)
         if low >= 100:
             self._world.slow_polls()
         self._loop.run_until(self._loop.now + self._loop.between(low, high))

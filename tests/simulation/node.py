@@ -10,11 +10,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulation import feeds
+from tests.simulation.invariants import tree_of
 from tests.simulation.disk import SYNC_SECONDS, Disk
 from tests.simulation.oracle import Key
 from tests.simulation.redis import Session
 from trimtab.model.links import START, Position
 from trimtab.model.reports import Refusal
+from trimtab.model.values import Value
 from trimtab.model.views import View
 from trimtab.replica.events import (
     Arrived,
@@ -77,6 +79,7 @@ class Life:
     polls: list[float] = field(default_factory=list[float])
     promoted: Position = START
     told: Serve | None = None
+    trees: deque[tuple[View, dict[str, Value]]] = field(default_factory=lambda: deque(maxlen=2))
     intervals: deque[tuple[float, float]] = field(default_factory=lambda: deque([(0.0, 0.5)]))
 
     def fastest(self, since: float) -> float:
@@ -157,6 +160,15 @@ class Node:
     def reads_clock(self, replica: Replica) -> float:
         """The clock that a reader's question about freshness is answered by: the boot-time clock."""
         return self.world.parts.clock(self, replica)
+
+    def tree(self, serve: Serve) -> dict[str, Value]:
+        """Every path of a served view; those of the last two views are kept."""
+        for view, tree in self.life.trees:
+            if view is serve.view:
+                return tree
+        tree = tree_of(serve.view.root)
+        self.life.trees.append((serve.view, tree))
+        return tree
 
     def steady_gaps(self) -> list[float]:
         """The times between two polls of this process that nothing hastened or held up."""

@@ -216,13 +216,13 @@ class World(Watcher):
         """Commits and faults by chance, at least so many of each."""
         rng = self.loop.rng
         usual = [kind for kind in self.faults.kinds if kind not in RARE]
-        some = rng.sample(usual, rng.randint(MIN_KINDS, 7)) + [rng.choice(RARE)] * (rng.random() < RARE_CHANCE)
+        some = rng.sample(usual, rng.randint(MIN_KINDS, 5)) + [rng.choice(RARE)] * (rng.random() < RARE_CHANCE)
         kinds = list(self.kinds) or some
-        coming = [*kinds, *rng.choices([kind for kind in kinds if kind not in RARE] or kinds, k=rng.randint(2, 8))]
+        coming = [*kinds, *rng.choices([kind for kind in kinds if kind not in RARE] or kinds, k=rng.randint(2, 4))]
         rng.shuffle(coming)
         while coming or self.events < MIN_EVENTS:
             self._pause = min(rng.expovariate(1.2), 6.0)
-            if coming and rng.random() < 0.4:
+            if coming and rng.random() < 0.6:
                 self.faults.strike(coming.pop())
             elif self.store.up:
                 self.commit()

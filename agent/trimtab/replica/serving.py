@@ -120,7 +120,7 @@ class Serving:
     def _resolve_whole(self, snapshot: Snapshot) -> Generator[Effect, None, View]:
         found = labels.effective(snapshot.state, self._identity)
         view = views.empty(found)
-        for step in views.build_steps(snapshot.state, found, like=self.view):
+        for step in views.build_steps(snapshot.state, found):
             if step is None:
                 yield Pause()
             else:
