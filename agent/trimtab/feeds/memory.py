@@ -133,6 +133,9 @@ class MemoryFeed:
                 self._subscribers.discard(queue)
                 queue = asyncio.Queue()
 
+    def abandon(self) -> None:
+        """In a forked child there is nothing to silence."""
+
     async def close(self) -> None:
         """See `Feed.close`."""
         self._closed = True

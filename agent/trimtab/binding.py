@@ -1,0 +1,270 @@
+"""Bindings: typed, live views of one subtree.
+
+    limits = agent.bind("risk.global", RiskLimits)
+    limits.current.max_leverage
+
+A new value is built aside and swapped in together with the view. A model that refuses a new value keeps its last good
+one, says what it refused, and is asked again at every later revision.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NoReturn, TypeVar, cast, get_args, get_origin
+
+import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from trimtab.model import paths, views
+from trimtab.model.errors import ModelRefused, UsageError
+from trimtab.model.links import Position
+from trimtab.model.reports import Refusal
+from trimtab.model.resolution import ABSENT, Absent
+from trimtab.model.values import Document, Value, thaw
+from trimtab.model.views import View
+from trimtab.reader import Assignment, Cache, Held, requirement_failed
+
+T = TypeVar("T")
+_logger: Final = logging.getLogger("trimtab")
+_MUTABLE: Final = (list, dict, set, bytearray)
+_MASKED: Final = 4
+"""A string of the configuration that is at least this long is not repeated in a refusal."""
+_REASON_CHARACTERS: Final = 500
+
+
+class Binding(Generic[T]):
+    """`current` is the newest value that the model accepted; reading it is reading one slot."""
+
+    __slots__ = ("_accepted", "_judged", "_served", "_shape", "_withheld", "current", "path", "refused")
+
+    current: T
+    path: str
+    refused: Refusal | None
+    """What the model refuses at the served revision: path, revision and reason; None while it agrees."""
+
+    def __init__(self, path: str, shape: Shape[T], served: Callable[[], int]) -> None:
+        self.path = path
+        self.refused = None
+        self._shape = shape
+        self._served = served
+        self._judged: Value | Absent = ABSENT
+        self._accepted = 0
+        self._withheld = ""
+
+    @property
+    def revision(self) -> int:
+        """The newest revision that `current` agrees with: the served one, unless a newer value was refused."""
+        served = self._served()  # first: a swap in between may only make the answer older, never wrong
+        return served if self.refused is None else self._accepted
+
+    def __repr__(self) -> str:
+        return f"Binding({self.path!r}, {self._shape.name})"
+
+
+class _Withheld(Binding[T]):
+    """What a binding becomes while `require=` does not hold."""
+
+    __slots__ = ()
+
+    @property
+    def current(self) -> NoReturn:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride] - it refuses
+        """Refuse."""
+        raise requirement_failed(self._withheld)
+
+
+_CURRENT: Final = Binding.__dict__["current"]
+
+
+class Shape(Generic[T]):
+    """A frozen pydantic model or a scalar type, and how a value becomes one."""
+
+    def __init__(self, kind: type[T]) -> None:
+        """Raises `UsageError` for a type whose values could be changed by whoever reads them."""
+        _check_frozen(kind, seen=set())
+        self.kind = kind
+        self.name = getattr(kind, "__name__", str(kind))
+        self._adapter: TypeAdapter[T] = TypeAdapter(kind)
+        config = cast("Mapping[str, object]", getattr(kind, "model_config", {}))
+        # "5" is no integer unless the model says in its configuration how strict it wants to be
+        self._strict = None if "strict" in config else True
+
+    def read(self, value: Value) -> T:
+        """The typed value; raises pydantic's `ValidationError`, or whatever a validator of the model raises."""
+        # as JSON, so that strict still takes "0.1" for a Decimal and "2026-01-05" for a date
+        return self._adapter.validate_json(orjson.dumps(thaw(value)), strict=self._strict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What one view means for one binding."""
+
+    binding: Binding[Any]
+    judged: Value | Absent
+    value: object = None
+    refusal: Refusal | None = None
+    accepted: bool = False
+
+
+class Bindings:
+    """All bindings of an agent. The lock keeps binding and swapping apart; readers never see it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._bound: dict[tuple[str, int], Binding[Any]] = {}
+        self._judged: tuple[View, dict[int, _Verdict]] | None = None
+
+    def add(self, path: str, kind: type[T], held: Callable[[], Held]) -> Binding[T]:
+        """The binding of a path and type: the one that there is already, or a new one over the held view.
+
+        Raises `PathNotFound`, `ModelRefused`, `UsageError`, and `RequirementFailed` where nothing may be read.
+        """
+        spelled = paths.canonical(path)
+        key = (spelled, id(kind))
+        known = self._bound.get(key)
+        if known is not None:
+            return cast("Binding[T]", known)
+        shape = Shape(kind)
+        with self._lock:
+            here = held()
+            here.check()
+            binding = Binding(spelled, shape, lambda: held().position.revision)
+            here.cache[spelled]  # raises `PathNotFound` with the nearest name
+            verdict = _judge(binding, here.cache, here.position)
+            if verdict.refusal is not None:
+                raise ModelRefused(
+                    f"{shape.name} refuses {spelled} at revision {here.position.revision}",
+                    verdict.refusal.reason,
+                    "Change the value or the model",
+                )
+            _settle(verdict, here.position)
+            binding.current = cast("T", verdict.value)
+            return cast("Binding[T]", self._bound.setdefault(key, binding))
+
+    def judge(self, view: View, position: Position) -> Sequence[Refusal]:
+        """What the bindings refuse of a view. Changes nothing that anybody sees."""
+        with self._lock:
+            verdicts = self._verdicts(view, Cache(view.index), position)
+            return [verdict.refusal for verdict in verdicts if verdict.refusal is not None]
+
+    def serve(self, held: Held, swap: Callable[[Sequence[Assignment]], object]) -> None:
+        """Have `swap` set the new values together with the view."""
+        with self._lock:
+            verdicts = self._verdicts(held.view, held.cache, held.position)
+            self._judged = None
+            kept = [_CURRENT.__get__(verdict.binding) for verdict in verdicts]
+            swap(list(_assignments(verdicts)))
+            for verdict in verdicts:
+                _settle(verdict, held.position)
+            del kept
+
+    def withhold(self, reason: str, swap: Callable[[Sequence[Assignment]], object]) -> None:
+        """Have `swap` make every binding refuse to be read."""
+        with self._lock:
+            for binding in self._bound.values():
+                binding._withheld = reason  # noqa: SLF001 - one part with Binding
+            swap([(binding, "__class__", _Withheld) for binding in self._bound.values()])
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What bindings refuse of the served view."""
+        return tuple(one.refused for one in list(self._bound.values()) if one.refused is not None)
+
+    def after_fork(self) -> None:
+        """In a forked child: whoever held the lock is gone."""
+        self._lock = threading.RLock()
+        self._judged = None
+
+    def _verdicts(self, view: View, cache: Cache, position: Position) -> list[_Verdict]:
+        known = self._judged[1] if self._judged is not None and self._judged[0] is view else {}
+        verdicts = {id(one): known.get(id(one)) or _judge(one, cache, position) for one in list(self._bound.values())}
+        self._judged = (view, verdicts)
+        return list(verdicts.values())
+
+
+def _assignments(verdicts: Iterable[_Verdict]) -> Iterator[Assignment]:
+    for verdict in verdicts:
+        binding = verdict.binding
+        if type(binding) is not Binding:
+            yield (binding, "__class__", Binding)
+        if verdict.accepted:
+            yield (binding, "current", verdict.value)
+        if verdict.refusal is not binding.refused:
+            yield (binding, "refused", verdict.refusal)
+
+
+def _judge(binding: Binding[Any], cache: Cache, position: Position) -> _Verdict:
+    """Ask the model, unless it has accepted this very value already."""
+    value = cache.find(binding.path)
+    before = binding._judged  # noqa: SLF001 - one part with Binding
+    if binding.refused is None and (value is before or (not isinstance(before, Absent) and views.same(value, before))):
+        return _Verdict(binding, value)
+    reason = "nothing resolves there any more"
+    if not isinstance(value, Absent):
+        try:
+            return _Verdict(binding, value, binding._shape.read(value), accepted=True)  # noqa: SLF001 - one part with it
+        except ValidationError as error:
+            reason = _reason(error, value)
+        except Exception as error:  # a validator is the bot author's code: whatever it raises is a refusal
+            _logger.exception("The model of the binding %s raised an error", binding.path)
+            reason = f"its model raised {type(error).__name__}"
+    return _Verdict(binding, value, refusal=Refusal(binding.path, position.revision, reason))
+
+
+def _settle(verdict: _Verdict, position: Position) -> None:
+    binding = verdict.binding
+    binding._judged = verdict.judged  # noqa: SLF001 - one part with Binding
+    if verdict.refusal is None:
+        binding._accepted = position.revision  # noqa: SLF001 - the same
+
+
+def _reason(error: ValidationError, value: Value) -> str:
+    """What the model said, field by field, without the values that it said it about."""
+    said = "; ".join(
+        f"{'.'.join(map(str, one['loc'])) or 'the value'}: {one['msg']}"
+        for one in error.errors(include_input=False, include_url=False, include_context=False)
+    )
+    for text in sorted(_strings(value), key=len, reverse=True):
+        said = said.replace(text, "…")
+    return said[:_REASON_CHARACTERS]
+
+
+def _strings(value: Value) -> Iterator[str]:
+    if isinstance(value, str):
+        if len(value) >= _MASKED:
+            yield value
+    elif isinstance(value, tuple | Document):
+        for inner in value if isinstance(value, tuple) else (value[segment] for segment in value.segments()):
+            yield from _strings(inner)
+
+
+def _check_frozen(kind: object, seen: set[int]) -> None:
+    if id(kind) in seen:
+        return
+    seen.add(id(kind))
+    name = getattr(kind, "__name__", str(kind))
+    if (get_origin(kind) or kind) in _MUTABLE:
+        raise UsageError(
+            f"{name} cannot be bound", "whoever reads it could change it for everybody", "Use a tuple or a frozen model"
+        )
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not kind.model_config.get("frozen"):
+            raise UsageError(
+                f"{name} cannot be bound",
+                "it is not frozen: whoever reads it could change it for everybody",
+                f"Write class {name}(BaseModel, frozen=True)",
+            )
+        for field in kind.model_fields.values():
+            _check_nested(field.annotation, seen)
+        return
+    _check_nested(kind, seen)
+
+
+def _check_nested(kind: object, seen: set[int]) -> None:
+    """Models inside; plain containers in a field of a model are the author's choice."""
+    for inner in (kind, *get_args(kind)):
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            _check_frozen(inner, seen)
+        elif inner is not kind:
+            _check_nested(inner, seen)

@@ -1,0 +1,398 @@
+"""The follower: drives a replica with asyncio, natively in a sidecar, on one daemon thread inside a bot.
+
+One inbox of events, handled one after the other; effects are carried out as they come. Long work is cut into steps, and
+between two steps other threads get their turn, so that a busy reader is not stalled. What goes wrong in here stays in
+here: it is logged, it raises an alarm, and following starts again from the state that was verified last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from trimtab import clock, keeper
+from trimtab.errands import Errands, ReportingFeed, ReportingPushFeed
+from trimtab.feeds.disk import DiskFeed
+from trimtab.feeds.feed import Feed
+from trimtab.keeper import Keeper
+from trimtab.model.errors import TrimtabError
+from trimtab.model.links import START, Position
+from trimtab.model.reports import Refusal, Report, Status
+from trimtab.model.snapshots import Snapshot
+from trimtab.model.statements import Trust
+from trimtab.model.views import View
+from trimtab.reader import Held
+from trimtab.replica.alarms import ALARM_SECONDS
+from trimtab.replica.events import (
+    AskHead,
+    Effect,
+    Event,
+    FetchChanges,
+    FetchSnapshot,
+    FloorRead,
+    Pause,
+    PersistChange,
+    PersistSnapshot,
+    PromoteProven,
+    Raise,
+    RaiseFloor,
+    Recovered,
+    ReportDue,
+    Serve,
+    Source,
+    Started,
+    Subscribed,
+    SubscriptionLost,
+    Ticked,
+    Withhold,
+)
+from trimtab.replica.freshness import Freshness
+from trimtab.replica.machine import Replica
+from trimtab.replica.serving import Hold
+from trimtab.reporting import Reporting
+
+_logger: Final = logging.getLogger("trimtab")
+BREATH_SECONDS: Final = 50e-6
+"""Between two steps the thread really sleeps: only then does a waiting reader get the interpreter at once."""
+_FIRST_RESTART_SECONDS: Final = 0.1
+_LONGEST_RESTART_SECONDS: Final = 5.0
+_CLOSE_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to follow, and as whom. `agent` is this follower's name in the fleet."""
+
+    environment: str
+    trust: Trust
+    agent: str
+    identity: Mapping[str, str] = field(default_factory=dict[str, str])
+    require: Mapping[str, str] = field(default_factory=dict[str, str])
+    hold: Hold = "binding"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What it follows from. `lacking` says what could not be opened and is done without."""
+
+    postgres: ReportingFeed
+    redis: ReportingPushFeed | None = None
+    disk: DiskFeed | None = None
+    lacking: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is true about the served view, apart from the view itself. Immutable."""
+
+    freshness: Freshness = field(default_factory=Freshness)
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    alarms: Mapping[str, str] = field(default_factory=dict[str, str])
+    tried: frozenset[Source] = frozenset()
+    problems: Mapping[Source, TrimtabError] = field(default_factory=dict["Source", TrimtabError])
+    held: tuple[Refusal, ...] = ()
+    following: bool = False
+
+    def status(self, now: float) -> Status:
+        """How far freshness can be trusted at a time; nobody keeps it fresh while nobody follows."""
+        status = self.freshness.status(now)
+        if not self.following and status in {Status.LIVE, Status.DEGRADED}:
+            return Status.STALE
+        return status
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Where a replica begins that is not the first: a verified state, and what was known about it."""
+
+    snapshot: Snapshot | None = None
+    floor: Position = START
+    recovered: Recovered | None = None
+    """How it was recovered, while what is served is still in quarantine."""
+    freshness: Freshness | None = None
+
+
+class Face(Protocol):
+    """What the follower serves. Called on its thread; must neither block nor raise."""
+
+    @property
+    def held(self) -> Held:
+        """What is served now."""
+        ...
+
+    def judge(self, view: View, position: Position) -> Sequence[Refusal]:
+        """What bindings would refuse of a view."""
+        ...
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What bindings refuse of the served view."""
+        ...
+
+    def serve(self, served: Serve) -> Iterator[None]:
+        """Swap a view in, then tell the subscribers in steps."""
+        ...
+
+    def withhold(self, reason: str) -> None:
+        """Let every read raise from now on."""
+        ...
+
+    def stand(self, standing: Standing) -> None:
+        """Take note of what is true now."""
+        ...
+
+
+class Follower:
+    """Follows for one face until `stop`. `run` is its life, on any event loop."""
+
+    def __init__(self, plan: Plan, sources: Sources, face: Face, seed: Seed | None = None) -> None:
+        self.sources = sources
+        self._plan = plan
+        self._face = face
+        self._seed = seed or Seed()
+        self._inbox: deque[Event] = deque()
+        self._alarms: dict[str, tuple[str, float]] = {}
+        asked: dict[Source, Feed] = {"postgres": sources.postgres}
+        if sources.redis is not None:
+            asked["redis"] = sources.redis
+        self._errands = Errands(plan.environment, asked, self.tell)
+        self._reporting = Reporting(sources.postgres, sources.redis, self._report)
+        self._keeper: Keeper | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._subscribed = False
+        self._stopping = False
+        self._recovered: Recovered | None = None
+        self._replica = self._new_replica()
+        if sources.lacking:
+            self._alarm("disk", sources.lacking)
+
+    # -- from other threads ------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End `run` soon; from any thread, and more than once."""
+        self._stopping = True
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # closed already
+                loop.call_soon_threadsafe(self._wake)
+
+    def seed(self) -> Seed:
+        """Where another follower may go on from, here or in a forked child. Anything but `run` may call it."""
+        replica = self._replica
+        return Seed(
+            replica.line.snapshot,
+            max(replica.floor, self._face.held.position),
+            self._recovered if replica.serving.quarantined is not None else None,
+        )
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follow until `stop`; never raises anything but cancellation."""
+        self._loop = asyncio.get_running_loop()
+        tasks = [self._loop.create_task(self._reporting.run())]
+        if self.sources.redis is not None:
+            tasks.append(self._loop.create_task(self._errands.listen(self.sources.redis, self._inbox.__len__)))
+        failures = 0
+        try:
+            while not self._stopping:
+                try:
+                    await self._follow()
+                except Exception as error:  # whatever it is, the bot goes on reading and we go on following
+                    _logger.exception("The follower failed and starts again")
+                    failures += 1
+                    self._alarm("follower", f"it failed and started again, last of {type(error).__name__}: {error}")
+                    await self._start_again(failures)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._leave()
+
+    async def _follow(self) -> None:
+        if self._keeper is None and self.sources.disk is not None:
+            self._keeper = Keeper(self.sources.disk, self.tell, self._alarm)
+            await self._recover(self._keeper)
+        if self._seed.snapshot is not None:
+            await self._take(FloorRead(position=self._seed.floor))
+            await self._take(_seeded(self._seed, self._seed.snapshot))
+        await self._take(Started())
+        if self._subscribed:
+            self.tell(Subscribed())
+        while not self._stopping:
+            await self._take(await self._next())
+
+    async def _recover(self, kept: Keeper) -> None:
+        loaded = await kept.load()
+        steps = keeper.recovered(loaded, self._plan.environment, self._plan.trust, quarantines=kept.quarantines)
+        for event in steps:
+            if event is None:
+                await self._breathe()
+                continue
+            if isinstance(event, Recovered):
+                self._recovered = event
+            await self._take(event)
+
+    async def _start_again(self, failures: int) -> None:
+        await self._errands.stop()
+        self._inbox.clear()
+        self._seed = self.seed()
+        known = self._replica.freshness
+        self._replica = self._new_replica()
+        mine = self._replica.freshness
+        mine.certified_at, mine.proven, mine.poll_after = known.certified_at, known.proven, known.poll_after
+        mine.ahead, mine.forked = known.ahead, known.forked
+        self._stand()
+        longest = min(_LONGEST_RESTART_SECONDS, _FIRST_RESTART_SECONDS * 2 ** min(failures, 10))
+        await asyncio.sleep(longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+
+    async def _leave(self) -> None:
+        """Give everything back, whatever answers; each part has its own deadline."""
+        await self._errands.stop()
+        await self._reporting.close()
+        if self._keeper is not None:
+            await self._keeper.close()
+        for feed in (self.sources.redis, self.sources.postgres):
+            if feed is not None:
+                try:
+                    async with asyncio.timeout(_CLOSE_SECONDS):
+                        await feed.close()
+                except Exception:  # it is going anyway
+                    _logger.exception("A feed could not be closed")
+        self._stand(following=False)
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        """Put an event into the inbox; on the loop's thread."""
+        if isinstance(event, Subscribed | SubscriptionLost):
+            self._subscribed = isinstance(event, Subscribed)
+        self._inbox.append(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _next(self) -> Event:
+        """The next event, or `Ticked` when time is up."""
+        if not self._inbox:
+            loop = asyncio.get_running_loop()
+            now = clock.now()
+            self._waiter = loop.create_future()
+            timer = loop.call_later(self._replica.wake_at(now) - now, self._wake)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        return self._inbox.popleft() if self._inbox else Ticked()
+
+    async def _take(self, event: Event) -> None:
+        for effect in self._replica.handle(event, clock.now()):
+            if isinstance(effect, Pause):
+                await self._breathe()
+            elif isinstance(effect, Serve):
+                for _ in self._face.serve(effect):
+                    await self._breathe()
+            else:
+                self._carry_out(effect)
+        self._stand()
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case AskHead() | FetchChanges() | FetchSnapshot():
+                self._errands.start(effect)
+            case Withhold():
+                self._face.withhold(effect.reason)
+            case PersistChange() | PersistSnapshot() | RaiseFloor() | PromoteProven():
+                if self._keeper is not None:
+                    self._keeper.carry(effect)
+            case Raise():
+                _logger.warning("%s: %s", effect.alarm, effect.text)
+            case ReportDue():
+                self._reporting.due()
+            case Pause() | Serve():
+                raise AssertionError("carried out where they come")
+
+    async def _breathe(self) -> None:
+        """Let the other tasks of this loop run, then the other threads of this process."""
+        await asyncio.sleep(0)
+        time.sleep(BREATH_SECONDS)  # noqa: ASYNC251 - releasing the interpreter is the point
+
+    # -- what is true --------------------------------------------------------------------------------------------------
+
+    def _stand(self, *, following: bool = True) -> None:
+        now = clock.now()
+        own = {name: text for name, (text, at) in self._alarms.items() if now - at < ALARM_SECONDS}
+        self._face.stand(
+            Standing(
+                freshness=copy.copy(self._replica.freshness),
+                labels=self._replica.serving.labels,
+                alarms={**self._replica.alarms(now), **own},
+                tried=self._errands.tried,
+                problems=self._errands.problems,
+                held=self._replica.serving.held,
+                following=following,
+            )
+        )
+
+    def _alarm(self, name: str, text: str) -> None:
+        """Raise an alarm of our own, or end it with an empty text."""
+        if not text:
+            self._alarms.pop(name, None)
+            return
+        if name not in self._alarms:
+            _logger.warning("%s: %s", name, text)
+        self._alarms[name] = (text, clock.now())
+
+    def _report(self, *, closed: bool) -> Report | None:
+        """What the fleet may know; nothing before there is anything to tell."""
+        held = self._face.held
+        replica = self._replica
+        if held.position == START and not replica.serving.withheld:
+            return None
+        now = clock.now()
+        freshness = replica.freshness
+        alarms = {**replica.alarms(now), **{name: text for name, (text, _) in self._alarms.items()}}
+        same_epoch = freshness.proven.epoch == held.position.epoch
+        return Report(
+            agent=self._plan.agent,
+            environment=self._plan.environment,
+            labels=dict(replica.serving.labels),
+            epoch=held.position.epoch,
+            revision=held.position.revision,
+            proven=freshness.proven.revision if same_epoch else 0,
+            status=freshness.status(now),
+            staleness_seconds=freshness.staleness(now),
+            hash=held.hash.hex(),
+            refused=(*self._face.refusals(), *replica.serving.held),
+            alarms=tuple(f"{name}: {text}" for name, text in alarms.items()),
+            closed=closed,
+        )
+
+    def _new_replica(self) -> Replica:
+        plan = self._plan
+        return Replica(
+            plan.environment,
+            plan.trust,
+            plan.identity,
+            random=random.random,
+            require=plan.require,
+            hold=plan.hold,
+            admit=self._face.judge,
+        )
+
+
+def _seeded(seed: Seed, snapshot: Snapshot) -> Recovered:
+    if seed.recovered is None or seed.recovered.proven is None:
+        return Recovered(snapshot=snapshot, generation="memory")
+    return Recovered(snapshot=snapshot, generation="memory", proven=seed.recovered.proven, quarantined=True)
