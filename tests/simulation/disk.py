@@ -52,21 +52,37 @@ class Disk:
         self.pending_floor = START
         self.unclean: list[float] = []
         self.booted: Name | None = None
+        self._remembered: list[tuple[Position, bytes]] = []
 
     # -- while the agent runs ------------------------------------------------------------------------------------------
 
-    def append(self, position: Position, message: bytes) -> None:
-        if "applied" in self.generations:
-            self.pending_journal.append((position, message))
+    def append(self, position: Position, message: bytes) -> bool:
+        """Journal a message; False if there is nothing that it follows."""
+        self._remembered.append((position, message))
+        if self._end is None or not follows(message, self._end):
+            return False
+        self.pending_journal.append((position, message))
+        return True
 
     def begin(self, position: Position, statement: bytes, body: bytes) -> None:
-        """A new generation; the one before it is kept, and so is the journal after the new snapshot."""
+        """A new generation; the one before it is kept, and so are the messages after the new snapshot."""
         self.sync()
         old = self.generations.get("applied")
-        journal = [entry for entry in old.journal if entry[0] > position] if old else []
         if old is not None:
             self.generations["previous"] = old
-        self.generations["applied"] = Generation(position, statement, body, journal)
+        self.generations["applied"] = Generation(position, statement, body)
+        self._remembered = [entry for entry in self._remembered if entry[0] > position]
+        for at, message in self._remembered:
+            if self._end is not None and follows(message, self._end):
+                self.pending_journal.append((at, message))
+
+    @property
+    def _end(self) -> Position | None:
+        """What a message must follow to be of use."""
+        if self.pending_journal:
+            return self.pending_journal[-1][0]
+        applied = self.generations.get("applied")
+        return None if applied is None else applied.newest
 
     def lose(self) -> None:
         """The directory is emptied, or writing failed: there is nothing to append to."""
@@ -92,14 +108,6 @@ class Disk:
             applied.journal += self.pending_journal
         self.pending_journal = []
         self.floor = max(self.floor, self.pending_floor)
-
-    @property
-    def newest(self) -> Position:
-        """Where a change must follow."""
-        if self.pending_journal:
-            return self.pending_journal[-1][0]
-        applied = self.generations.get("applied")
-        return START if applied is None else applied.newest
 
     # -- ends and beginnings -------------------------------------------------------------------------------------------
 
@@ -132,6 +140,7 @@ class Disk:
     def boot(self, now: float) -> list[FloorRead | Recovered]:
         """What the disk tells a new process: the floor, and the newest generation that verifies."""
         self.pending_floor = self.floor
+        self._remembered = []
         events: list[FloorRead | Recovered] = []
         if self.floor > START:
             events.append(FloorRead(position=self.floor))

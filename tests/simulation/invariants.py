@@ -157,8 +157,8 @@ def quarantine_is_kept_and_ends(node: Node, replica: Replica) -> None:
 def staleness_never_lies(node: Node, replica: Replica) -> None:
     """What is served is not older than the agent says, by the true time at which the primary moved on."""
     key = served_key(node)
-    if key is None:
-        return
+    if key is None or node.world.is_lost(key):
+        return  # nobody can know that a history is lost before the primary says so; `forks_are_told` looks at that
     age = node.world.true_age(key)
     says = replica.staleness(node.reads_clock(replica))
     if says < age - SLACK:
@@ -236,7 +236,7 @@ def receipts_never_lie(node: Node, replica: Replica) -> None:
 # -- the disk ----------------------------------------------------------------------------------------------------------
 
 
-def persisted_only_when_verified(node: Node, effect: PersistChange | PersistSnapshot, newest: Position) -> None:
+def persisted_only_when_verified(node: Node, effect: PersistChange | PersistSnapshot, kept: Position) -> None:
     """What reaches the disk was committed to this line, and continues what lies there."""
     world = node.world
     if isinstance(effect, PersistSnapshot):
@@ -246,8 +246,8 @@ def persisted_only_when_verified(node: Node, effect: PersistChange | PersistSnap
     key = world.oracle.messages.get(effect.message)
     if key is None or key.environment != node.environment:
         raise Violation("persisted_only_when_verified", f"{node.name}: {effect.position} is not of this line")
-    if newest > START and not follows(effect.message, newest):
-        raise Violation("persisted_only_when_verified", f"{node.name}: {effect.position} does not follow {newest}")
+    if not follows(effect.message, kept):
+        raise Violation("persisted_only_when_verified", f"{node.name}: {effect.position} does not follow {kept}")
 
 
 def proven_was_served_long_enough(node: Node, effect: PromoteProven) -> None:

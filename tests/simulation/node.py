@@ -28,6 +28,7 @@ from trimtab.replica.events import (
     HeadAnswered,
     Named,
     PersistChange,
+    PersistLost,
     PersistSnapshot,
     PromoteProven,
     Raise,
@@ -263,7 +264,8 @@ class Node:
             case Withhold():
                 self.life.withheld = True
             case PersistChange():
-                self.disk.append(effect.position, effect.message)
+                if not self.disk.append(effect.position, effect.message):
+                    self.later(0.01, PersistLost())
                 self._sync_soon()
             case PersistSnapshot():
                 self.disk.begin(effect.position, effect.statement, effect.body)

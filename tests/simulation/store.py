@@ -17,7 +17,7 @@ from tests.simulation.trace import Trace
 from trimtab.model import links, snapshots, states
 from trimtab.model.changes import Change, EpochRecord, StructureEdit
 from trimtab.model.items import Item, LeafEdit
-from trimtab.model.links import Link, Message, Position
+from trimtab.model.links import START, Link, Message, Position
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.states import State
 from trimtab.model.statements import SigningKey
@@ -108,9 +108,9 @@ class Watcher:
 
     def publish(self, image: Image, environments: Sequence[str]) -> None: ...
 
-    def highest_seen(self) -> int:
-        """The highest revision that Redis or an agent's report knows."""
-        return 0
+    def highest_seen(self) -> Position:
+        """The highest epoch and the highest revision that Redis or an agent's report knows."""
+        return START
 
 
 class Store:
@@ -343,7 +343,13 @@ class Store:
         if not self.up:
             return
         before = self.image
-        record = EpochRecord(before.epoch + 1, before.epoch, before.revision, "see the audit", "failover")
+        record = EpochRecord(
+            max(before.epoch, self.watcher.highest_seen().epoch) + 1,
+            before.epoch,
+            before.revision,
+            "see the audit",
+            "failover",
+        )
         revision = self.first_revision(before)
         change = Change(environment="base", author="sim", reason="", time=TIME, kind="epoch", epoch=record)
         reach = sorted(before.forest.parents)
@@ -360,7 +366,7 @@ class Store:
 
     def first_revision(self, before: Image) -> int:
         """The first revision of a new epoch: never one that was used."""
-        return max(before.revision, self.watcher.highest_seen()) + 1
+        return max(before.revision, self.watcher.highest_seen().revision) + 1
 
     def changes(self) -> set[bytes]:
         """Every change that the primary holds."""

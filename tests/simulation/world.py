@@ -19,6 +19,7 @@ from tests.simulation.publishing import Publisher
 from tests.simulation.redis import Redis
 from tests.simulation.store import Entry, Image, Plan, Store, Watcher
 from tests.simulation.trace import Trace
+from trimtab.model.links import Position
 from trimtab.replica.events import Event
 from trimtab.replica.machine import Replica
 
@@ -102,17 +103,20 @@ class World(Watcher):
         """See `Watcher`."""
         self.publisher.publish(image, environments)
 
-    def highest_seen(self) -> int:
+    def highest_seen(self) -> Position:
         """See `Watcher`: what Redis and the reports of the agents know."""
-        published = [
-            keys.head[0].revision for keys in self.redis.keys.values() if keys.head and not self.redis_poisoned
-        ]
-        reported = [node.reported.revision for node in self.nodes]
-        return max(0, *published, *reported)
+        known = [keys.head[0] for keys in self.redis.keys.values() if keys.head and not self.redis_poisoned]
+        known += [node.reported for node in self.nodes]
+        return Position(max((p.epoch for p in known), default=0), max((p.revision for p in known), default=0))
 
     def true_age(self, key: Key) -> float:
         """How long ago the primary moved on from a state; 0 while it is the newest."""
         return self.loop.now - self._superseded.get(key, self.loop.now)
+
+    def is_lost(self, key: Key) -> bool:
+        """Whether a state is no longer in the primary's past, and no epoch was declared yet."""
+        head = self._heads.get(key.environment)
+        return self.store.diverged and (head is None or not self.oracle.descends(head, key))
 
     def news_within(self, seconds: float) -> int:
         """How many commits there were lately."""

@@ -62,16 +62,23 @@ class Freshness:
         if certificate is None or line.position < certificate.position:
             return
         holds = line.hash_at(certificate.position) == certificate.hash
+        if not holds and line.knows_past(certificate.position):
+            self.forked = f"the store's revision {certificate.position} is not the one that we came to follow"
+            self.certified_at = -math.inf  # what we came to serve since was never proven the newest
         if holds and served == line.position and not self.ahead and not self.forked:
             self.certified_at = max(self.certified_at, certificate.asked_at)
             proven = Position(certificate.position.epoch, certificate.store_revision)
             self.proven = max(self.proven, proven)
         self._open = None
 
-    def new_epoch(self) -> None:
-        """A new epoch ends every contradiction, and what was proven about the old one says nothing about it."""
+    def new_epoch(self, epoch: int) -> None:
+        """A new epoch ends every contradiction, and an answer about the old one says nothing about it.
+
+        An answer that named the new epoch stays: at a start it is often there before the first state.
+        """
         self.forked = self.ahead = ""
-        self._open = None
+        if self._open is not None and self._open.position.epoch < epoch:
+            self._open = None
 
     @property
     def awaited(self) -> Position:

@@ -14,6 +14,8 @@ PROVEN_SECONDS: Final = 600.0
 """How long a revision must have been served before it counts as proven."""
 COMPACT_BYTES: Final = 1024 * 1024
 """A shorter journal is never compacted."""
+RESCUE_SECONDS: Final = 60.0
+"""A disk that lost everything is given a snapshot at most this often: it may lose that too."""
 
 
 class Keeping:
@@ -23,6 +25,7 @@ class Keeping:
         self.floor = links.START
         self.compact_bytes = COMPACT_BYTES
         self.lost = False
+        self._no_rescue_before = -math.inf
         self._position = links.START
         self._journal_bytes = 0
         self._snapshot_bytes = 0
@@ -48,14 +51,17 @@ class Keeping:
         """Whether a snapshot at this position would shorten the journal, or is all that the disk has."""
         return self.lost or position > self._position
 
-    @property
-    def wants_compaction(self) -> bool:
+    def wants_compaction(self, now: float) -> bool:
         """Whether the journal has outgrown the snapshot (a mebibyte, and a quarter of it), or there is none."""
-        return self.lost or self._journal_bytes > max(self.compact_bytes, self._snapshot_bytes // 4)
+        if self.lost:
+            return now >= self._no_rescue_before
+        return self._journal_bytes > max(self.compact_bytes, self._snapshot_bytes // 4)
 
-    def compaction_asked(self) -> None:
+    def compaction_asked(self, now: float) -> None:
         """It is asked for once for each stretch of the journal."""
         self._journal_bytes = 0
+        if self.lost:
+            self._no_rescue_before = now + RESCUE_SECONDS
 
     def served(self, position: Position) -> RaiseFloor:
         """A position is served: the floor rises to it."""

@@ -95,7 +95,7 @@ class Pursuit:
             yield from self._snapshot(now)
         elif wanted > here and not self._freshness.forked:
             yield from self._changes(now, here)
-        elif self._keeping.wants_compaction:
+        elif self._keeping.wants_compaction(now):
             yield from self._snapshot(now, compacting=True)
 
     def _wants_snapshot(self, here: Position, wanted: Position) -> bool:
@@ -124,7 +124,7 @@ class Pursuit:
         if source is None or self.requests.is_open("snapshot"):
             return
         if compacting:
-            self._keeping.compaction_asked()
+            self._keeping.compaction_asked(now)
         yield FetchSnapshot(source, self.requests.ask("snapshot", source, now, compacting=compacting))
 
     def _news(self) -> None:
