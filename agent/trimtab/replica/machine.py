@@ -272,7 +272,7 @@ class Replica:
         snapshot = self.line.snapshot
         assert snapshot is not None, "it was just adopted"
         if snapshot.position.epoch > epoch:
-            self.freshness.new_epoch()
+            self.freshness.new_epoch(snapshot.position.epoch)
         yield self.keeping.snapshot(snapshot.position, event.statement, event.body)
         yield from self._serve(snapshot, None, links.START)
         yield from self._drain_early(now)
