@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Container, Iterator, Sequence
-from typing import Any, Final, TypeVar, get_type_hints
+from typing import Any, Final, TypeGuard, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -73,9 +73,7 @@ def numbers_last(arguments: Sequence[str], wanting: Container[str]) -> list[str]
 def _expanded(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with its groups of options taken apart, so that typer sees one parameter for each."""
     parameters = inspect.signature(function, eval_str=True).parameters.values()
-    groups: dict[str, type[Any]] = {
-        one.name: one.annotation for one in parameters if dataclasses.is_dataclass(one.annotation)
-    }
+    groups = {one.name: one.annotation for one in parameters if _is_group(one.annotation)}
     plain = [one for one in parameters if one.name not in groups]
 
     def call(**given: Any) -> Any:
@@ -90,6 +88,10 @@ def _expanded(function: Callable[..., Any]) -> Callable[..., Any]:
     call.__name__, call.__doc__ = function.__name__, function.__doc__
     call.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]  # what inspect.signature looks at first
     return call
+
+
+def _is_group(annotation: Any) -> TypeGuard[type[Any]]:
+    return isinstance(annotation, type) and dataclasses.is_dataclass(annotation)
 
 
 def _options(group: type[Any]) -> Iterator[inspect.Parameter]:

@@ -35,6 +35,7 @@ def up(
     Example: trimtab up --demo --seconds 20 --json
     """
     from trimtab_store.up import running  # noqa: PLC0415 - servers are an extra of the distribution
+    from trimtab_store.up.summary import print_result  # noqa: PLC0415 - the same
 
     if given.as_json and not demo:
         raise UsageError("--json goes with --demo", "the live screen is for people", "Add --demo, or leave --json out")
@@ -46,5 +47,5 @@ def up(
     if given.as_json:
         print_json(result)
     else:
-        running.print_result(result, console())
+        print_result(result, console())
     return 0 if result["lost"] == 0 else 1

@@ -1,0 +1,140 @@
+"""One bot of `trimtab up`: a process with an agent of its own, which says what it reads and keeps a journal.
+
+    python -m trimtab_store.up.bot CONFIGURATION.json
+
+It writes a line of JSON to its journal for every view that it sees, and at its end all that it reads. Times are seconds
+of CLOCK_MONOTONIC, which all processes of one machine share, and of the wall clock. SIGTERM ends it in order, and so
+does the end of the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from trimtab import Agent
+from trimtab.model.canonical import Json
+from trimtab.model.reports import Status
+from trimtab.model.resolution import ABSENT, Absent
+from trimtab.model.values import Document, Value, thaw
+from trimtab.reader import Pin
+from trimtab_store.up.companion import end_with_parent
+
+LOOK_SECONDS: Final = 0.0005
+"""How long the bot sleeps between two looks: a bot with a market to watch would not sleep at all."""
+CONNECT_SECONDS: Final = 30.0
+
+
+class BotConfiguration(BaseModel):
+    """What a bot is started with. `drop` is for a test: the number of the change that it must lose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    environment: str
+    labels: dict[str, str]
+    database_url: str
+    redis_url: str
+    trust: Path
+    directory: Path
+    journal: Path
+    reads: tuple[str, ...]
+    drop: int | None = None
+
+
+def main(arguments: list[str]) -> None:
+    """Run one bot until it is asked to end."""
+    stop = end_with_parent()
+    configuration = BotConfiguration.model_validate_json(Path(arguments[0]).read_bytes())
+    if configuration.drop is not None:
+        from trimtab_store.up.dropping import drop_change  # noqa: PLC0415 - only for the test that wants it
+
+        drop_change(configuration.drop)
+    with (
+        configuration.journal.open("a", encoding="utf-8") as journal,
+        Agent.connect(
+            environment=configuration.environment,
+            labels=configuration.labels,
+            trust=configuration.trust,
+            database_url=configuration.database_url,
+            redis_url=configuration.redis_url,
+            directory=configuration.directory,
+            timeout=CONNECT_SECONDS,
+        ) as agent,
+    ):
+        Watcher(agent, configuration.reads, journal).run(stop)
+
+
+class Watcher:
+    """Looks at the configuration again and again, as a trading bot does, and writes down every view that is new."""
+
+    def __init__(self, agent: Agent, reads: tuple[str, ...], journal: IO[str]) -> None:
+        self._agent, self._reads, self._journal = agent, reads, journal
+        self._seen = -1
+        self._status: Status | None = None
+        self._shown: dict[str, Json] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until `stop` is set, then write down all that is read."""
+        while not stop.is_set():
+            if not self._look():
+                time.sleep(LOOK_SECONDS)
+        self._look()
+        pin = self._agent.pinned()
+        with pin as view:
+            final = {path: readable(value) for path, value in view.items() if is_leaf(value)}
+        _write(self._journal, {"final": final, **_position(pin)})
+
+    def _look(self) -> bool:
+        """Whether there was anything new."""
+        revision, status = self._agent.revision, self._agent.status
+        if revision != self._seen:
+            pin = self._agent.pinned()
+            now, wall = time.monotonic(), time.time()
+            with pin as view:
+                self._shown = {path: readable(view.get(path, ABSENT)) for path in self._reads}
+            self._seen = pin.revision
+            _write(self._journal, {**_position(pin), "at": now, "wall": wall, "reads": self._shown})
+        elif status is self._status:
+            return False
+        else:
+            wall = time.time()
+        self._status = status
+        self._say(wall)
+        return True
+
+    def _say(self, wall: float) -> None:
+        """Tell the process that started us what we read now."""
+        labels: dict[str, Json] = dict(self._agent.labels)
+        status = self._agent.status.value
+        record = {"labels": labels, "revision": self._seen, "status": status, "reads": self._shown, "wall": wall}
+        _write(sys.stdout, record)
+
+
+def is_leaf(value: Value) -> bool:
+    """Whether a value of a view is a leaf: a scalar, an array or an empty object."""
+    return not isinstance(value, Document) or not value
+
+
+def readable(value: Value | Absent) -> Json:
+    """A value as JSON; null where nothing resolves."""
+    return None if isinstance(value, Absent) else thaw(value)
+
+
+def _position(pin: Pin) -> dict[str, Json]:
+    return {"seen": [pin.epoch, pin.revision]}
+
+
+def _write(stream: IO[str], record: Mapping[str, Json]) -> None:
+    stream.write(json.dumps(record) + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,114 @@
+"""What `trimtab up` shows while it runs: a table of bots, the last changes, and what to type."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from trimtab.model.canonical import Json, encode
+from trimtab_store.cli.output import harmless
+from trimtab_store.up.fleet import Bot
+
+KEPT: Final = 6
+_STYLES: Final = {"LIVE": "green", "DEGRADED": "yellow"}
+_END: Final = "Ctrl-C stops everything; the data stay."
+
+
+class Screen:
+    """The state of the display; `tell` and `changed` may be called from any thread."""
+
+    def __init__(self, reads: Sequence[str], commands: Sequence[str]) -> None:
+        self._reads = tuple(reads)
+        self._commands = tuple(commands)
+        self._delays: dict[str, float] = {}
+        self.news: deque[str] = deque(maxlen=KEPT)
+        self.told = 0
+
+    def tell(self, line: str) -> None:
+        """Show a line below the table."""
+        self.news.append(f"{time.strftime('%H:%M:%S')}  {harmless(line)}")
+        self.told += 1
+
+    def changed(self, bot: Bot, revision: int, what: str, milliseconds: float) -> None:
+        """A bot shows a revision for the first time, this long after its commit."""
+        self._delays[bot.name] = milliseconds
+        self.tell(f"{bot.name} shows revision {revision}, {milliseconds:.1f} ms after its commit ({what})")
+
+    def render(self, bots: Sequence[Bot]) -> RenderableType:
+        """The whole picture."""
+        news = Text("\n".join(self.news) or "Nothing has changed yet.", style="dim", no_wrap=True, overflow="ellipsis")
+        return Group(self.table(bots), Text(), self.hint(), Text(), news, Text(), Text(_END))
+
+    def hint(self) -> RenderableType:
+        """What to type."""
+        lines = [Text("In a second terminal, in this folder, type:")]
+        lines += [Text(command, style="bold") for command in self._commands]  # unindented: they are copied
+        return Group(*lines)
+
+    def table(self, bots: Sequence[Bot]) -> Table:
+        """What every bot reads, at which revision, and how soon after the commit."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for heading in ("bot", "labels", "status", "revision", *self._reads, "commit to visible"):
+            table.add_column(Text(heading.replace(".", ".\n", heading.count(".")) if "." in heading else heading))
+        for bot in bots:
+            table.add_row(*self._row(bot))
+        return table
+
+    def _row(self, bot: Bot) -> list[str | Text]:
+        if not bot.running:
+            return [bot.name, "", Text(f"ended, see {bot.log}", style="red")]
+        if not bot.said:
+            return [bot.name, "", Text("starting", style="yellow")]
+        status = str(bot.said.get("status"))
+        delay = self._delays.get(bot.name)
+        return [
+            bot.name,
+            harmless(_pairs(bot.said.get("labels"))),
+            Text(status, style=_STYLES.get(status, "red")),
+            str(bot.revision),
+            *[harmless(encode(bot.reads.get(path)).decode()) for path in self._reads],
+            "" if delay is None else f"{delay:.1f} ms",
+        ]
+
+
+@contextlib.contextmanager
+def showing(screen: Screen, bots: Sequence[Bot], console: Console) -> Generator[Callable[[], None]]:
+    """Keep the picture on a terminal up to date: call what is given again and again. Elsewhere, lines as news come."""
+    if not console.is_terminal:
+        console.print(screen.render(bots))
+        yield _Lines(screen, console).refresh
+        return
+    with Live(screen.render(bots), console=console, auto_refresh=False, transient=False) as live:
+
+        def refresh() -> None:
+            live.update(screen.render(bots), refresh=True)
+
+        yield refresh
+        refresh()
+
+
+class _Lines:
+    """News as lines, for a file or a pipe."""
+
+    def __init__(self, screen: Screen, console: Console) -> None:
+        self._screen, self._console = screen, console
+        self._printed = screen.told
+
+    def refresh(self) -> None:
+        """Print what is new."""
+        new = min(self._screen.told - self._printed, len(self._screen.news))
+        self._printed = self._screen.told
+        for line in list(self._screen.news)[len(self._screen.news) - new :]:
+            self._console.print(line)
+
+
+def _pairs(labels: Json) -> str:
+    return " ".join(f"{name}={label}" for name, label in labels.items()) if isinstance(labels, Mapping) else ""
