@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from trimtab.model import paths, resolution
-from trimtab.model.hot import Hot
-from trimtab.model.resolution import Absent
-from trimtab.model.values import Value
+from trimtab.model.errors import PathNotFound, TrimtabError, nearest
+from trimtab.model.resolution import ABSENT, Absent, Branches
+from trimtab.model.values import Document, Value
+
+_MAX_KNOWN: Final = 64  # siblings compared for a suggestion; more would cost a reader milliseconds
 
 
 class Index(Mapping[str, Value]):
-    """Every path of a view as a mapping over its hot dict. Iterating decodes nothing; reading keeps what is read."""
+    """Resolves each path when it is asked for, in a few microseconds, and keeps nothing: readers keep what they read.
 
-    __slots__ = ("_hot",)
+    Missing paths raise `PathNotFound`, a KeyError, with the nearest name. Iterating decodes no value.
+    """
 
-    def __init__(self, hot: Hot) -> None:
-        self._hot = hot
+    __slots__ = ("branches",)
+
+    def __init__(self, branches: Branches) -> None:
+        self.branches = branches
 
     def peek(self, path: str) -> Value | Absent:
-        """The value at a path in any spelling, `ABSENT` if there is none; it is not kept."""
-        return self._hot.peek(path)
+        """The value at a path in any spelling, `ABSENT` if there is none; raises `PathError`."""
+        return resolution.resolve(resolution.branches_at(self.branches, paths.parse(path)))
 
     def __getitem__(self, path: str) -> Value:
-        return self._hot[path]
+        value = self.peek(path)
+        if isinstance(value, Absent):
+            raise PathNotFound(f"Nothing is set at {path}", "", self._suggestion(path))
+        return value
 
     def get(self, path: str, default: Any = None) -> Any:
         """The value at a path, or the default."""
-        return self._hot.get(path, default)
+        value = self.peek(path)
+        return default if isinstance(value, Absent) else value
 
     def __contains__(self, path: object) -> bool:
-        return path in self._hot
+        """Whether anything resolves at a path; text that is no path is not in here."""
+        try:
+            return isinstance(path, str) and self.peek(path) is not ABSENT
+        except TrimtabError:
+            return False
 
     def __iter__(self) -> Iterator[str]:
         above: set[str] = set()
-        for path, _ in resolution.leaves(self._hot.branches):
+        for path, _ in resolution.leaves(self.branches):
             for parent in paths.parents(path):
                 if parent in above:
                     break
@@ -49,3 +62,10 @@ class Index(Mapping[str, Value]):
 
     def __bool__(self) -> bool:
         return next(iter(self), None) is not None
+
+    def _suggestion(self, path: str) -> str:
+        segments = paths.parse(path)
+        above = resolution.resolve(resolution.branches_at(self.branches, segments[:-1]))
+        if not isinstance(above, Document) or len(above) > _MAX_KNOWN:
+            return ""
+        return nearest(paths.canonical(path), [paths.join((*segments[:-1], name)) for name in above.segments()])

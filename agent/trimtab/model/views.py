@@ -1,20 +1,17 @@
 """Views: a state resolved for one set of labels.
 
-A view is the trees of the matching layers in rank order, and `hot`, a dict of everything that has been read so far.
-What is missing there is resolved at its first read, a few microseconds, so building a view costs nothing, memory and
-garbage collector carry only what a bot really reads, and every later read is one lookup in a dict. A change makes a
-new view: it shares the trees that stay, and takes over what was read, less what the change touches
-(docs/decisions/0002-hot-map.md has the measurements).
+A view is the trees of the matching layers in rank order, with an index over them that resolves a path when it is asked
+for. So building a view costs nothing, memory and garbage collector carry only what a bot really reads (the reader's own
+cache), and a change makes a new view that shares the trees that stay (docs/decisions/0002-hot-map.md measures it).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from trimtab.model import paths, resolution
-from trimtab.model.hot import Hot
 from trimtab.model.index import Index
 from trimtab.model.resolution import ABSENT, Absent, Branches
 from trimtab.model.states import STEP, LayerKey, State
@@ -28,54 +25,39 @@ Differences: TypeAlias = "dict[str, tuple[Value | Absent, Value | Absent]]"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """What a reader holds. `hot[path]` is a read; `order` names the matching layers, the winning one first."""
+    """What a reader holds. `index[path]` is a read; `order` names the matching layers, the winning one first."""
 
     labels: Mapping[str, str]
     state: State
     order: tuple[LayerKey, ...]
-    hot: Hot
-
-    @property
-    def index(self) -> Index:
-        """Every path, leaf or interior, and its value."""
-        return Index(self.hot)
+    index: Index
 
     @property
     def root(self) -> Document:
         """The whole tree, resolved at each call: for programs that show or compare everything."""
-        value = resolution.resolve(self.hot.branches)
+        value = resolution.resolve(self.index.branches)
         return value if isinstance(value, Document) else EMPTY
 
     def leaf_paths(self) -> Iterator[str]:
         """The paths of every leaf: scalars, arrays and empty objects. Nothing is decoded."""
-        return (path for path, _ in resolution.leaves(self.hot.branches) if path)
+        return (path for path, _ in resolution.leaves(self.index.branches) if path)
 
 
 def empty(labels: Mapping[str, str]) -> View:
     """The view of an environment without items."""
-    return View(labels, State(Lineage(("none",))), (), Hot(()))
-
-
-def build_steps(state: State, labels: Mapping[str, str], like: View | None = None) -> Iterator[View | None]:
-    """The view of a state: yields None between steps and at last the view.
-
-    What was read through `like` is resolved in advance, so that its readers meet no first read after the swap.
-    """
-    matching = state.matching(labels)
-    hot = Hot(tuple(tree for _, tree in matching))
-    for count, path in enumerate([] if like is None else list(like.hot), 1):
-        hot.get(path)
-        if count % (STEP // 4) == 0:
-            yield None
-    yield View(labels, state, tuple(key for key, _ in matching), hot)
+    return View(labels, State(Lineage(("none",))), (), Index(()))
 
 
 def build(state: State, labels: Mapping[str, str]) -> View:
-    """The view of a state in one go."""
-    view = empty(labels)
-    for step in build_steps(state, labels):
-        view = step or view
-    return view
+    """The view of a state."""
+    matching = state.matching(labels)
+    trees = tuple(tree for _, tree in matching)
+    return View(labels, state, tuple(key for key, _ in matching), Index(trees))
+
+
+def build_steps(state: State, labels: Mapping[str, str]) -> Iterator[View | None]:
+    """`build` for a caller that works in steps; one step is enough."""
+    yield build(state, labels)
 
 
 def advance(view: View, state: State, touched: Iterable[str]) -> tuple[View, Differences]:
@@ -95,31 +77,30 @@ def advance_steps(view: View, state: State, touched: Iterable[str]) -> Iterator[
         order = view.order
     else:
         order = tuple(key for key, _ in state.matching(view.labels))
-    hot = Hot(tuple(state.trees[key] for key in order))
-    hot.update(view.hot)
+    old, new = view.index.branches, tuple(state.trees[key] for key in order)
     differences: Differences = {}
     above: set[str] = set()
     since = 0
     for path in _outermost(touched):
-        since += _advance_at(view.hot, hot, path, differences)
+        since += _compare_at(old, new, path, differences)
         above.update(paths.parents(path))
-        if since >= STEP // 2:
+        if since >= STEP:
             since = 0
             yield None
     for path in above:
-        _advance_above(view.hot.branches, hot.branches, path, differences)
-    yield View(view.labels, state, order, hot), differences
+        _compare_above(old, new, path, differences)
+    yield View(view.labels, state, order, Index(new)), differences
 
 
 def compare_steps(old: View, new: View) -> Iterator[Differences | None]:
     """The leaves that differ between any two views: yields None between steps and at last the differences."""
     before: dict[str, bytes] = {}
-    for count, (path, content) in enumerate(resolution.leaves(old.hot.branches), 1):
+    for count, (path, content) in enumerate(resolution.leaves(old.index.branches), 1):
         before[path] = content
         if count % STEP == 0:
             yield None
     differences: Differences = {}
-    for count, (path, content) in enumerate(resolution.leaves(new.hot.branches), 1):
+    for count, (path, content) in enumerate(resolution.leaves(new.index.branches), 1):
         was = before.pop(path, None)
         if was != content:
             differences[path] = (_value(was), _value(content))
@@ -136,64 +117,25 @@ def _value(content: bytes | None) -> Value | Absent:
     return resolution.decoded(content) if content else ABSENT
 
 
-def _advance_at(old: Hot, hot: Hot, path: str, into: Differences) -> int:
-    """Account for everything at and below a touched path; returns about how much work that was."""
+def _compare_at(old: Branches, new: Branches, path: str, into: Differences) -> int:
+    """Collect what differs at and below a touched path; returns about how much work that was."""
     segments = paths.parse(path)
-    before_branches = resolution.branches_at(old.branches, segments)
-    after_branches = resolution.branches_at(hot.branches, segments)
-    before = dict(resolution.leaves(before_branches, path))
-    after = dict(resolution.leaves(after_branches, path))
+    before = dict(resolution.leaves(resolution.branches_at(old, segments), path))
+    after = dict(resolution.leaves(resolution.branches_at(new, segments), path))
     for leaf in before.keys() | after.keys():
-        if before.get(leaf) != after.get(leaf):
-            into[leaf] = (_value(before.get(leaf)), _value(after.get(leaf)))
-    if before == after:
-        return len(before) + 1
-    if not (before.keys() | after.keys()) <= {path}:
-        prefix = f"{path}."
-        for cached in [cached for cached in hot if cached.startswith(prefix)]:
-            del hot[cached]
-    was_read = dict.pop(hot, path, ABSENT) is not ABSENT
-    read_above = [parent for parent in paths.parents(path) if dict.__contains__(hot, parent)]
-    if was_read or read_above:
-        value = resolution.resolve(after_branches)
-        if was_read and not isinstance(value, Absent):
-            hot[path] = value
-        for parent in read_above:
-            _renew(hot, parent, segments[len(paths.parse(parent)) :], value)
+        was, now = before.get(leaf), after.get(leaf)
+        if was != now:
+            into[leaf] = (_value(was), _value(now))
     return len(before) + len(after) + 1
 
 
-def _renew(hot: Hot, parent: str, rest: Sequence[str], value: Value | Absent) -> None:
-    """Put the new value into a document above it that was read; the document is dropped where that is not simple."""
-    renewed = _replaced(hot[parent], rest, value)
-    if renewed is None:
-        dict.pop(hot, parent)
-    else:
-        hot[parent] = renewed
-
-
-def _replaced(node: Value, rest: Sequence[str], value: Value | Absent) -> Document | None:
-    """A document with one value below it replaced; None if documents appear or vanish on the way."""
-    if not isinstance(node, Document):
-        return None
-    head = rest[0]
-    if len(rest) > 1:
-        inner = _replaced(node[head], rest[1:], value) if head in node else None
-        return None if inner is None else node.with_child(head, inner)
-    if not isinstance(value, Absent):
-        return node.with_child(head, value)
-    if head not in node:
-        return node
-    return node.without_child(head) if len(node) > 1 else None
-
-
-def _advance_above(old: Branches, new: Branches, path: str, into: Differences) -> None:
+def _compare_above(old: Branches, new: Branches, path: str, into: Differences) -> None:
     """An empty object above a touched path shows and vanishes with what is below it: that is a difference too."""
     segments = paths.parse(path)
-    before = _own_leaf(resolution.branches_at(old, segments))
-    after = _own_leaf(resolution.branches_at(new, segments))
-    if before != after:
-        into[path] = (_value(before), _value(after))
+    was = _own_leaf(resolution.branches_at(old, segments))
+    now = _own_leaf(resolution.branches_at(new, segments))
+    if was != now:
+        into[path] = (_value(was), _value(now))
 
 
 def _own_leaf(branches: Branches) -> bytes | None:
