@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import psycopg
 import sqlalchemy
+from psycopg.pq import PipelineStatus, TransactionStatus
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -37,6 +38,7 @@ ANSWER_SECONDS: Final = 60.0
 POOL_SECONDS: Final = 10.0
 POOL_SIZE: Final = 8
 
+_WITHOUT_ANSWER: Final = frozenset({TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN})
 _AUTHENTICATION: Final = (
     "password authentication failed",
     "no password supplied",
@@ -70,6 +72,7 @@ class Database:
         Whoever waits longer than `seconds` in all for the server's answers gives up (see `bound`). Errors of Postgres
         become errors of ours, each with its remedy and never with a password.
         """
+        pool = self.engine.pool
         try:
             pooled = self.engine.raw_connection()
         except psycopg.ProgrammingError:
@@ -86,7 +89,7 @@ class Database:
             raise ConnectionLost("Postgres gives no answer", error.why, "Check the server and the network") from error
         finally:
             connection.deadline = None
-            if connection.closed or connection.broken:
+            if is_lost(connection) or self.engine.pool is not pool:  # a pool that was disposed of keeps what it gets back
                 pooled.invalidate()
             pooled.close()
 
@@ -115,6 +118,16 @@ class Database:
     def check_schema(self) -> None:
         """Raise `NotMigrated` unless the database holds the schema that this code was written for."""
         self.read(migrate.check_connection)
+
+
+def is_lost(connection: Connection) -> bool:
+    """Whether the server can say nothing more on this connection: it is closed, or stuck in an answer that broke off."""
+    return (
+        connection.closed
+        or connection.broken
+        or connection.pgconn.pipeline_status != PipelineStatus.OFF
+        or connection.pgconn.transaction_status in _WITHOUT_ANSWER
+    )
 
 
 def abandon(connection: Connection) -> None:

@@ -1,0 +1,22 @@
+"""Addresses that lead through a proxy."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from tests.support.proxy import Proxy
+from trimtab_store.embedded.redis import RedisServer
+
+
+def postgres_url(url: str, proxy: Proxy) -> str:
+    """The same database and login through a proxy that listens on TCP."""
+    parts = urlsplit(url)
+    user = f"{quote(parts.username or '', safe='')}:{parts.password or ''}"
+    return urlunsplit(
+        (parts.scheme, f"{user}@127.0.0.1:{proxy.port}", parts.path, "sslmode=disable&gssencmode=disable", "")
+    )
+
+
+def redis_url(server: RedisServer, proxy: Proxy) -> str:
+    """The same server through a proxy that listens on TCP."""
+    return f"redis://:{quote(server.password, safe='')}@127.0.0.1:{proxy.port}/0"
