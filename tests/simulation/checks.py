@@ -89,6 +89,7 @@ class Checks:
                 invariants.events_match_views(node, node.life.told, effect)
             node.life.told = effect
             node.life.first_served[effect.position] = node.loop.now
+            node.life.highest = effect.position
         elif isinstance(effect, PromoteProven):
             invariants.proven_was_served_long_enough(node, effect)
         elif isinstance(effect, PersistChange) and invariants.urgent_of(effect):

@@ -80,7 +80,7 @@ def served_key(node: Node) -> Key | None:
 
 def never_backwards(node: Node, serve: Serve) -> None:
     """Inside a process the served position only grows."""
-    before = max(node.life.first_served, default=START)
+    before = node.life.highest
     if serve.position <= before:
         raise Violation("never_backwards", f"{node.name} served {before}, then {serve.position}")
 
@@ -211,9 +211,9 @@ def alarms_are_true(node: Node, replica: Replica) -> None:
 def floor_is_kept(node: Node, replica: Replica) -> None:
     """What was served once is remembered; a process below it says OFFLINE, and is flagged."""
     floor = node.life.boot_floor
-    if replica.floor < floor or replica.floor < max(node.life.first_served, default=START):
+    if replica.floor < floor or replica.floor < node.life.highest:
         raise Violation("floor_is_kept", f"{node.name} remembers {replica.floor}")
-    if node.disk.pending_floor < max(node.life.first_served, default=START):
+    if node.disk.pending_floor < node.life.highest:
         raise Violation("floor_is_kept", f"{node.name} serves what its floor {node.disk.pending_floor} does not know")
     if node.life.served is not None and replica.serving.position < floor:
         status, alarms = replica.status(node.loop.now), replica.alarms(node.loop.now)

@@ -68,6 +68,7 @@ class Life:
 
     boot_floor: Position = START
     first_served: dict[Position, float] = field(default_factory=dict[Position, float])
+    highest: Position = START
     served: Serve | None = None
     withheld: bool = False
     urgent: Position = START

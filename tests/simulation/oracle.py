@@ -136,22 +136,21 @@ class Oracle:
 
 def flatten(known: Known, labels: Mapping[str, str]) -> Flat:
     """Lay the matching layers over each other, the weakest first: tombstones clear what is there, items cover it."""
-    seen: dict[tuple[tuple[bool, ...], int], list[tuple[str, str | None]]] = {}
+    ranked: list[tuple[tuple[bool, ...], int, str]] = []
     for depth, own in enumerate(known.own):
-        for (layer, path), content in own.items():
+        for layer in {layer for layer, _ in own}:
             selector = _selector(layer)
             if all(labels.get(dimension) == label for dimension, label in selector.items()):
-                rank = (tuple(dimension in selector for dimension in reversed(DIMENSIONS)), depth)
-                seen.setdefault(rank, []).append((path, content))
+                ranked.append((tuple(dimension in selector for dimension in reversed(DIMENSIONS)), depth, layer))
     flat: Flat = {}
-    for rank in sorted(seen):
-        for path, content in seen[rank]:
+    for _, depth, wanted in sorted(ranked):
+        items = [(path, content) for (layer, path), content in known.own[depth].items() if layer == wanted]
+        for path, content in items:
             if content is None:
                 for covered in [other for other in flat if other == path or other.startswith(f"{path}.")]:
                     del flat[covered]
-        flat.update({path: content for path, content in seen[rank] if content is not None})
-    hollow = [path for path, content in flat.items() if content == "{}"]
-    for path in hollow:
+        flat.update({path: content for path, content in items if content is not None})
+    for path in [path for path, content in flat.items() if content == "{}"]:
         if any(other.startswith(f"{path}.") for other in flat):
             del flat[path]
     return flat

@@ -82,8 +82,8 @@ class Publisher:
 
     def _after(self, line: Sequence[Entry], head: tuple[Position, bytes]) -> list[Entry] | None:
         """The links after a head, None if the database does not hold that head."""
-        for place, entry in enumerate(line):
-            if (entry.position, entry.hash) == head:
+        for place in range(len(line) - 1, -1, -1):
+            if line[place].hash == head[1] and line[place].position == head[0]:
                 return list(line[place + 1 :])
         return None
 

@@ -212,7 +212,7 @@ class Store:
         self.acknowledge(commit, revision, text)
         self._release(commit)
         must_sign = plan.structure is not None or plan.garbled or plan.unsaid is not None
-        if must_sign or self.loop.chance(0.4):
+        if must_sign or self.loop.chance(0.2):
             self.loop.after(self.loop.between(0.005, 0.3), lambda: self.sign(reach))
         if plan.killed:
             self.trace.note(self.loop.now, "store", "writer killed", f"after {revision}")

@@ -106,7 +106,11 @@ class Pursuit:
             self.requests.schedule_poll(now, self._freshness.poll_after)
             yield self._head("postgres", now)
         uncompared = self._confirmed and not self._freshness.subscribed
-        if uncompared and not self.requests.is_open("redis head") and now >= self.requests.unreachable.until["redis"]:
+        if (
+            uncompared
+            and not self.requests.is_open("redis head", "redis")
+            and now >= self.requests.unreachable.until["redis"]
+        ):
             yield self._head("redis", now)
 
     def _head(self, source: Source, now: float) -> AskHead:
@@ -116,12 +120,12 @@ class Pursuit:
 
     def _changes(self, now: float, here: Position) -> Iterator[Effect]:
         source = self.requests.choose(now, subscribed=self._freshness.subscribed)
-        if source is not None and not self.requests.is_open("changes"):
+        if source is not None and not self.requests.is_open("changes", source):
             yield FetchChanges(source, self.requests.ask("changes", source, now), here)
 
     def _snapshot(self, now: float, *, compacting: bool = False) -> Iterator[Effect]:
         source = self.requests.choose(now, subscribed=self._freshness.subscribed)
-        if source is None or self.requests.is_open("snapshot"):
+        if source is None or self.requests.is_open("snapshot", source):
             return
         if compacting:
             self._keeping.compaction_asked(now)

@@ -1,8 +1,9 @@
 """Requests: what is asked of which feed, and when to ask again.
 
-At most one request of a kind is open. A feed that cannot be reached, or had nothing to give, is left alone for a while
-that doubles each time and is never without jitter, so that a thousand agents do not come back at once. The two are
-counted apart: a feed whose head is answered every second may still have nothing that follows ours.
+At most one request of a kind is open at a feed: what one feed swallows does not keep us from asking the other. A feed
+that cannot be reached, or had nothing to give, is left alone for a while that doubles each time and is never without
+jitter, so that a thousand agents do not come back at once. The two are counted apart: a feed whose head is answered
+every second may still have nothing that follows ours.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class Pauses:
         self._failures[source] = min(self._failures[source] + 1, 10)
         self.until[source] = now + pause * (0.5 + 0.5 * self._random())
 
+    def failed(self, source: Source) -> bool:
+        """Whether the reason held the last time."""
+        return self._failures[source] > 0
+
     def end(self, source: Source) -> None:
         """There is no reason any more."""
         self._failures[source] = 0
@@ -74,22 +79,22 @@ class Requests:
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
         self._number = 0
-        self._open: dict[Kind, Request] = {}
+        self._open: dict[tuple[Kind, Source], Request] = {}
         self._next_poll = -math.inf
         self._no_doubt_before = -math.inf
         self.unreachable = Pauses(random)
         self.empty_handed = Pauses(random)
 
-    def is_open(self, kind: Kind) -> bool:
-        """Whether an answer of this kind is awaited."""
-        return kind in self._open
+    def is_open(self, kind: Kind, source: Source) -> bool:
+        """Whether an answer of this kind is awaited from a feed."""
+        return (kind, source) in self._open
 
     def ask(
         self, kind: Kind, source: Source, now: float, seen: Position = links.START, *, compacting: bool = False
     ) -> int:
         """Open a request; its number goes with the effect and comes back with the answer."""
         self._number += 1
-        self._open[kind] = Request(self._number, kind, source, now, seen, compacting)
+        self._open[kind, source] = Request(self._number, kind, source, now, seen, compacting)
         return self._number
 
     def answered(self, number: int) -> Request | None:
@@ -127,21 +132,26 @@ class Requests:
 
     def poll_is_due(self, now: float) -> bool:
         """Whether to ask Postgres for the head."""
-        return now >= self._poll_at and not self.is_open("postgres head")
+        return now >= self._poll_at and not self.is_open("postgres head", "postgres")
 
     def choose(self, now: float, *, subscribed: bool) -> Source | None:
-        """The feed to ask for data: Redis while we hear from it, else Postgres; None while both are left alone."""
+        """The feed to ask for data: Redis while we hear from it, else Postgres; None while both are left alone.
+
+        A Postgres that did not answer last is no way around Redis: a request that it swallows would cost its patience.
+        """
         if subscribed and self._ready_at("redis") <= now:
             return "redis"
+        if subscribed and self.unreachable.failed("postgres"):
+            return None
         return "postgres" if self._ready_at("postgres") <= now else None
 
     def wake_at(self, now: float) -> float:
         """When something is due although nothing happens; never sooner than a hundredth of a second."""
         due = [request.deadline for request in self._open.values()]
         due += [until for pauses in (self.unreachable, self.empty_handed) for until in pauses.until.values()]
-        if not self.is_open("postgres head"):
-            due.append(max(now, self._poll_at))
-        return max(now + 0.01, min(at for at in due if at >= now))
+        if not self.is_open("postgres head", "postgres"):
+            due.append(self._poll_at)
+        return max(now + 0.01, min((at for at in due if at > now), default=now))
 
     @property
     def _poll_at(self) -> float:
@@ -151,8 +161,8 @@ class Requests:
         return max(self.unreachable.until[source], self.empty_handed.until[source])
 
     def _close(self, number: int) -> Request | None:
-        for kind, request in self._open.items():
+        for key, request in self._open.items():
             if request.number == number:
-                del self._open[kind]
+                del self._open[key]
                 return request
         return None
