@@ -11,83 +11,31 @@ made under the lock, so that every writer gets its turn.
 
 from __future__ import annotations
 
-import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 import psycopg
 from psycopg import errors as sql
 
-from trimtab.model import canonical, links
-from trimtab.model.canonical import Json
 from trimtab.model.errors import Contention, UnavailableError
-from trimtab.model.items import NO_ITEMS, add_checksums
-from trimtab.model.links import Link, Message
+from trimtab.model.links import Message
 from trimtab.model.statements import SigningKey
-from trimtab_store import outcomes
-from trimtab_store.database import Connection, ConnectionLost, Database, abandon, bound
+from trimtab_store import locking, outcomes
+from trimtab_store.database import Connection, ConnectionLost, Database, abandon, bound, is_lost
 from trimtab_store.deadlines import DeadlinePassed
 from trimtab_store.editing import Request
+from trimtab_store.locking import GRACE_SECONDS, Locked
 from trimtab_store.planning import Plan
 from trimtab_store.writer import Committed
 
-WAIT_MS: Final = 10_000
-"""How long a writer waits for the lock."""
-HOLD_MS: Final = 3_000
-"""How long the lock may be held; a writer that freezes loses its session, and with it the lock, after this."""
-GRACE_SECONDS: Final = 5.0
-"""How much longer than the server may take an answer may be on its way."""
-EDITS_PER_MS: Final = 10
-"""Larger changes may hold the lock a millisecond longer for every so many edits."""
 FAILURES: Final = 3
-TOUCHED_LIMIT: Final = 1_000
 _KEY: Final = "configuration_versions_idempotency_key_key"
-_AUDITED_PATHS: Final = 100
-
-_STAGE: Final = "SELECT trimtab.trimtab_stage_v1(%s, %s, %s, %s::text[], %s::text[], %s::bytea[])"
-_LOCK: Final = (
-    "SELECT epoch, revision, structure_revision, moved_at, environment, head_epoch, head_revision, head_hash, head_checksum"
-    " FROM trimtab.trimtab_lock_v1(%s::text[], %s, %s)"
-)
-_TOUCHED: Final = "SELECT environment, path FROM trimtab.trimtab_touched_v1(%s::text[], %s, %s)"
-_HEADS: Final = (
-    "SELECT environment, epoch, revision, hash, checksum FROM trimtab.line_heads WHERE environment = ANY(%s::text[])"
-)
-_COMMIT: Final = "SELECT trimtab.trimtab_commit_v1(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::bytea[], %s)"
 
 MakePlan: TypeAlias = "Callable[[Connection], Plan]"
-
-
-@dataclass(frozen=True, slots=True)
-class LineHead:
-    """The newest link of a line."""
-
-    epoch: int
-    revision: int
-    hash: bytes
-    checksum: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """What the lock gave: our own position, and the heads of the lines as they are now.
-
-    `until` is an instant of `time.monotonic()` by which the server has surely taken the lock back.
-    """
-
-    epoch: int
-    revision: int
-    structure_revision: int
-    moved_at: datetime
-    heads: Mapping[str, LineHead]
-    until: float
-
-
 TakeLock: TypeAlias = "Callable[[Connection], Locked]"
 MakeLockedPlan: TypeAlias = "Callable[[Connection, Locked], Plan]"
 
@@ -188,52 +136,42 @@ class _Attempt:
             if plan.is_empty:
                 connection.rollback()
                 return Made(outcomes.unchanged(connection, self._request.environment), plan=plan)
-            version = new_version()
+            version = locking.new_version()
             with connection.pipeline():
-                stage(connection, version, plan)
-                heads = connection.cursor(binary=True).execute(_HEADS, (list(plan.lines),))
-            found = {row[0]: LineHead(row[1], row[2], bytes(row[3]), bytes(row[4])) for row in heads.fetchall()}
-            return self._finish(connection, plan, replace(locked, heads=found), version)
+                heads = locking.stage(connection, version, plan)
+            return self._finish(connection, plan, replace(locked, heads=locking.heads_of(heads.fetchall())), version)
         finally:
             abandon(connection)
 
     def _stage_and_lock(self, connection: Connection, plan: Plan) -> tuple[Locked, uuid.UUID]:
-        version = new_version()
+        version = locking.new_version()
         self.begun = True
-        bound(connection, WAIT_MS / 1000 + GRACE_SECONDS)
+        bound(connection, locking.WAIT_MS / 1000 + GRACE_SECONDS)
         with connection.pipeline():
             connection.execute("BEGIN")
-            stage(connection, version, plan)
-            taken = take_lock(connection, plan.lines, hold_ms(plan))
-            touched = connection.execute(_TOUCHED, (list(plan.read), plan.head.revision, TOUCHED_LIMIT))
-        locked = locked_of(taken.fetchall(), hold_ms(plan))
-        if locked.epoch != plan.head.epoch or locked.structure_revision != plan.head.structure_revision:
+            taken = locking.begin(connection, version, plan)
+        rows = taken.fetchall()
+        locked = locking.locked_of(rows, locking.hold_ms(plan))
+        if not locking.holds(plan, locked, rows):
             raise _Moved
-        if locked.revision != plan.head.revision + 1:
-            rows = touched.fetchall()
-            if len(rows) >= TOUCHED_LIMIT or any(path is None or plan.depends_on(name, path) for name, path in rows):
-                raise _Moved
         return locked, version
 
     def _finish(self, connection: Connection, plan: Plan, locked: Locked, version: uuid.UUID) -> Made:
-        extended = extend(plan, locked, self._key)
-        parameters = _commit_parameters(plan, locked, version, extended)
+        extended = locking.extend(plan, locked, self._key)
         if time.monotonic() >= locked.until:  # the server has ended this transaction: sending COMMIT can only confuse
             raise UnavailableError(
-                "Nothing was committed", "this writer held the store for too long", "Try again; it may have been suspended"
+                "Nothing was committed",
+                "this writer held the store for too long",
+                "Try again; it may have been suspended",
             )
         self.sent = True
-        bound(connection, hold_ms(plan) / 1000 + GRACE_SECONDS)
+        bound(connection, locking.hold_ms(plan) / 1000 + GRACE_SECONDS)
         try:
-            with connection.pipeline():
-                answer = connection.execute(_COMMIT, parameters)
-                connection.execute("COMMIT")
+            row = locking.commit(connection, plan, locked, version, extended).fetchone()
         except (psycopg.Error, DeadlinePassed):
             # what the server told us on a connection that lives is an answer: nothing was committed
-            self.sent = connection.closed or connection.broken
+            self.sent = is_lost(connection)
             raise
-        row = answer.fetchone()
-        assert row is not None, "the function answers when it committed"
         committed = Committed(
             environment=plan.request.environment,
             epoch=locked.epoch,
@@ -248,111 +186,8 @@ class _Attempt:
 
 
 def _ordinary_lock(connection: Connection) -> Locked:
-    return locked_of(take_lock(connection, (), WAIT_MS).fetchall(), WAIT_MS)
+    return locking.locked_of(locking.take_lock(connection, (), locking.WAIT_MS).fetchall(), locking.WAIT_MS)
 
 
 def _never() -> NoReturn:
     raise AssertionError("an epoch is planned under its lock")
-
-
-def new_version() -> uuid.UUID:
-    """A version id that grows with time, so that new rows stand together in the indexes (UUID version 7)."""
-    number = int.from_bytes((time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(10), "big")
-    number = number & ~(0xF << 76) | (0x7 << 76)
-    return uuid.UUID(int=number & ~(0x3 << 62) | (0x2 << 62))
-
-
-def hold_ms(plan: Plan) -> int:
-    """How long the server lets this plan hold the lock."""
-    return min(60_000, HOLD_MS + len(plan.edits) // EDITS_PER_MS)
-
-
-def stage(connection: Connection, version: uuid.UUID, plan: Plan) -> None:
-    """Write the bulky rows, to which nothing refers yet."""
-    edits = plan.edits
-    connection.execute(
-        _STAGE,
-        (
-            version,
-            plan.request.environment,
-            plan.change,
-            [edit.layer for edit in edits],
-            [edit.path for edit in edits],
-            [edit.outcome for edit in edits],
-        ),
-    )
-
-
-def take_lock(connection: Connection, environments: Sequence[str], hold: int) -> Any:
-    """Ask for the lock and the heads of some lines; the cursor holds the answer."""
-    return connection.cursor(binary=True).execute(_LOCK, (list(environments), WAIT_MS, hold))
-
-
-def locked_of(rows: Sequence[Sequence[Any]], hold: int) -> Locked:
-    """What the rows of the lock say."""
-    heads = {
-        row[4]: LineHead(row[5], row[6], bytes(row[7]), bytes(row[8]))
-        for row in rows
-        if row[4] is not None and row[5] is not None
-    }
-    epoch, revision, structure_revision, moved_at = rows[0][:4]
-    return Locked(epoch, revision, structure_revision, moved_at, heads, time.monotonic() + hold / 1000)
-
-
-def extend(plan: Plan, locked: Locked, key: SigningKey) -> list[Link]:
-    """The signed links of the plan's lines, about 60 µs each."""
-    extended: list[Link] = []
-    for name in plan.lines:
-        head = locked.heads.get(name)
-        checksum = add_checksums(head.checksum if head else NO_ITEMS, (plan.deltas[name],))
-        follows = head if head is not None and head.epoch == locked.epoch else None
-        before = follows.hash if follows else links.genesis(name, locked.epoch)
-        link = Link(
-            environment=name,
-            epoch=locked.epoch,
-            revision=locked.revision,
-            previous_revision=follows.revision if follows else 0,
-            previous_hash=before,
-            hash=links.chain(before, plan.change),
-            checksum=checksum,
-        )
-        extended.append(link.signed(key))
-    return extended
-
-
-def _commit_parameters(plan: Plan, locked: Locked, version: uuid.UUID, extended: Sequence[Link]) -> tuple[object, ...]:
-    request = plan.request
-    return (
-        version,
-        locked.revision,
-        None if request.kind == "epoch" else request.environment,
-        request.kind,
-        request.author,
-        request.reason,
-        request.urgent,
-        request.idempotency_key,
-        None if request.idempotency_key is None else request.hash,
-        [link.header() for link in extended],
-        audit_record(plan, locked, version),
-    )
-
-
-def audit_record(plan: Plan, locked: Locked, version: uuid.UUID) -> bytes:
-    """The canonical bytes of the audit row: who did what, where, when; places, never values."""
-    request = plan.request
-    detail: dict[str, Json] = {
-        "edits": len(plan.edits),
-        "paths": list(plan.paths[:_AUDITED_PATHS]),
-        "reason": request.reason,
-        "version": str(version),
-    }
-    return canonical.encode(
-        {
-            "action": request.kind,
-            "actor": request.author,
-            "at": locked.moved_at.isoformat(),
-            "detail": detail,
-            "environment": request.environment,
-            "revision": locked.revision,
-        }
-    )

@@ -14,15 +14,12 @@ from trimtab.model.changes import EpochRecord
 from trimtab.model.errors import ConflictError, UsageError
 from trimtab.model.links import Position
 from trimtab_store import reading
-from trimtab_store.commit import WAIT_MS, Locked, locked_of
 from trimtab_store.database import Connection
 from trimtab_store.editing import Request
+from trimtab_store.locking import LOCK_COLUMNS, WAIT_MS, Locked, locked_of
 from trimtab_store.planning import Plan, change_of
 
-_LOCK: Final = (
-    "SELECT epoch, revision, structure_revision, moved_at, environment, head_epoch, head_revision, head_hash, head_checksum"
-    " FROM trimtab.trimtab_lock_epoch_v1(%s, %s, %s, %s, %s)"
-)
+_LOCK: Final = f"SELECT {LOCK_COLUMNS} FROM trimtab.trimtab_lock_epoch_v1(%s, %s, %s, %s, %s)"
 
 
 class Witness(Protocol):

@@ -8,7 +8,7 @@ moved head matters.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -71,19 +71,27 @@ class Plan:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The environments as they are since a revision of an epoch."""
+
+    epoch: int
+    revision: int
+    forest: Forest
+
+
 @dataclass(slots=True)
 class Planner:
     """Makes plans over one connection. `forest` is kept between requests and read again when the structure moved."""
 
     hooks: Sequence[Hook] = ()
-    known: tuple[int, Forest] | None = field(default=None)
+    known: Structure | None = None
 
     def plan(self, connection: Connection, request: Request) -> Plan:
         """Read what the request touches and work out what it means; raises every refusal of DESIGN §4.2."""
         reader = _Reader(connection, self)
-        forest = reader.forest(request.environment)
         scopes = self._scopes(request)
-        head, items, forest = reader.around(forest, request.environment, scopes)
+        head, items, forest = reader.around(reader.structure(request.environment), request.environment, scopes)
         lineage = forest.lineage(request.environment)
         edited = reading.state_of(lineage, items)
         draft = Draft(request.environment, edited, edited)
@@ -152,28 +160,29 @@ class _Reader:
     def __init__(self, connection: Connection, planner: Planner) -> None:
         self._connection, self._planner = connection, planner
 
-    def forest(self, environment: str) -> Forest:
-        """The forest as last seen; read now if there is none yet or it does not know the environment."""
+    def structure(self, environment: str) -> Structure:
+        """The structure as last seen; read now if there is none yet or it does not know the environment."""
         known = self._planner.known
-        if known is None or environment not in known[1].parents:
-            known = self._planner.known = (
-                reading.head(self._connection).structure_revision,
-                reading.forest(self._connection),
-            )
-        known[1].lineage(environment)
-        return known[1]
+        if known is None or environment not in known.forest.parents:
+            known = self._learn(reading.head(self._connection))
+        known.forest.lineage(environment)
+        return known
 
-    def around(self, forest: Forest, environment: str, scopes: Sequence[str]) -> tuple[Head, list[Item], Forest]:
+    def around(self, known: Structure, environment: str, scopes: Sequence[str]) -> tuple[Head, list[Item], Forest]:
         """The head and the items around the scopes, in one round trip; again if the structure is not the known one."""
         while True:
-            names = neighbourhood(forest, environment)
+            names = neighbourhood(known.forest, environment)
             head, items = reading.head_and_items(self._connection, names, scopes)
-            if self._planner.known is not None and head.structure_revision == self._planner.known[0]:
-                return head, items, forest
-            # The forest may be newer than this revision says; then the locked part sees the structure moved once more.
-            forest = reading.forest(self._connection)
-            self._planner.known = (head.structure_revision, forest)
-            forest.lineage(environment)
+            if (head.epoch, head.structure_revision) == (known.epoch, known.revision):
+                return head, items, known.forest
+            known = self._learn(head)
+            known.forest.lineage(environment)
+
+    def _learn(self, head: Head) -> Structure:
+        """Read the forest after a head: it may be newer than the head says, which the locked part notices."""
+        forest = reading.forest(self._connection)
+        self._planner.known = Structure(head.epoch, head.structure_revision, forest)
+        return self._planner.known
 
     def reported_labels(self, environments: Iterable[str]) -> dict[str, list[dict[str, str]]]:
         """The label sets that agents of these environments reported to Postgres."""

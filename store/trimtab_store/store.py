@@ -13,19 +13,22 @@ from pathlib import Path
 from typing import Final, Self
 
 from trimtab.model.errors import SettingError
+from trimtab.model.links import Position
 from trimtab.model.resolution import Candidate
 from trimtab.model.statements import SigningKey, Trust
 from trimtab.model.structure import Forest
-from trimtab_store import checking, environments, epochs, portable, reading
+from trimtab_store import backup, checking, environments, epochs, portable, reading
 from trimtab_store import rollback as rolling
+from trimtab_store.backup import Manifest
 from trimtab_store.commit import Committer, Made
-from trimtab_store.database import POOL_SIZE, Connection, Database
+from trimtab_store.database import POOL_SIZE, Connection, Database, bound
 from trimtab_store.editing import EditBlock, Request
 from trimtab_store.epochs import Declaration, Witness
 from trimtab_store.files.tree import FleetTree
 from trimtab_store.history import History
 from trimtab_store.hooks import Hook
 from trimtab_store.loading import load_tree
+from trimtab_store.locking import Locked
 from trimtab_store.operations import Replace
 from trimtab_store.planning import Plan, Planner
 from trimtab_store.portable import Format, Imported
@@ -238,6 +241,42 @@ class Store:
             request,
             lambda inside: epochs.lock(inside, declaration),
             lambda inside, locked: epochs.plan(inside, declaration, locked),
+        )
+        return self._after(made)
+
+    def backup(self, directory: Path) -> Manifest:
+        """Write one state of the whole store into a new directory; needs a login that may read every table."""
+        return self.database.snapshot(lambda connection: backup.save(connection, directory), seconds=None)
+
+    def restore(
+        self, directory: Path, *, reason: str, author: str, above: int | None = None, replace: bool = False
+    ) -> Committed:
+        """Put a backup in place and declare a new epoch above everything known, in one transaction.
+
+        Every file is checked against the manifest, and every chain, checksum and audit row is proven, before anything
+        counts. Needs a login that owns the tables. `replace` says that what the store holds now may go.
+        """
+        manifest = backup.read(directory)
+        witness = self.witness if above is None else None
+        lost = f"what came after revision {manifest.position.revision} of epoch {manifest.position.epoch}"
+        request = Request(environment="", author=author, reason=reason, kind="epoch").check()
+        declared: list[Declaration] = []
+
+        def take(connection: Connection) -> Locked:
+            bound(connection, None)
+            before = epochs.floor(connection, witness, above or 0)
+            backup.load(connection, directory, manifest, None, replace=replace)
+            after = epochs.floor(connection, witness, above or 0)
+            floor = Position(max(before.epoch, after.epoch), max(before.revision, after.revision))
+            declared.append(
+                Declaration(
+                    from_revision=manifest.position.revision, reason=reason, lost=lost, author=author, above=floor
+                ).check()
+            )
+            return epochs.lock(connection, declared[0])
+
+        made = self._writer().commit_locked(
+            request, take, lambda inside, locked: epochs.plan(inside, declared[0], locked)
         )
         return self._after(made)
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from trimtab.model import changes, links
 from trimtab.model.errors import TrimtabError, UnavailableError
 from trimtab.model.items import add_checksums
@@ -27,6 +29,30 @@ _LINKS: Final = """
       JOIN trimtab.configuration_versions AS v USING (revision)
       JOIN trimtab.changes AS c USING (version_id)
      ORDER BY l.environment, l.epoch, l.revision
+"""
+
+_SPANS: Final = """
+    SELECT (SELECT count(*) FROM trimtab.configuration_versions),
+           (SELECT coalesce(sum(newest - oldest + 1), 0)
+              FROM (SELECT min(revision) AS oldest, max(revision) AS newest
+                      FROM trimtab.configuration_versions GROUP BY epoch) AS spans),
+           (SELECT coalesce(max(revision), 0) FROM trimtab.configuration_versions),
+           (SELECT revision FROM trimtab.store_head)
+"""
+_VERSIONS: Final = """
+    SELECT v.revision, v.environment, v.kind, v.author, v.reason, v.urgent, c.change,
+           i.layers, i.paths, i.operations, i.contents
+      FROM trimtab.configuration_versions AS v
+      JOIN trimtab.changes AS c USING (version_id)
+     CROSS JOIN LATERAL (
+            SELECT array_agg(layer) AS layers, array_agg(path) AS paths, array_agg(operation) AS operations,
+                   array_agg(content) AS contents
+              FROM trimtab.configuration_items AS one WHERE one.version_id = v.version_id) AS i
+     ORDER BY v.revision
+"""
+_AUDIT: Final = """
+    SELECT id, record, previous_hash, hash, actor, action, environment, revision
+      FROM trimtab.configuration_audit ORDER BY id
 """
 
 
@@ -107,34 +133,41 @@ def _prove_line(connection: Connection, environment: str) -> None:
 
 
 def _prove_versions(connection: Connection) -> None:
-    row = connection.execute(
-        "SELECT (SELECT count(*) FROM trimtab.configuration_versions),"
-        " (SELECT coalesce(sum(ends - begins + 1), 0) FROM (SELECT min(revision) AS begins, max(revision) AS ends"
-        "   FROM trimtab.configuration_versions GROUP BY epoch) AS spans),"
-        " (SELECT coalesce(max(revision), 0) FROM trimtab.configuration_versions), (SELECT revision FROM trimtab.store_head)"
-    ).fetchone()
+    """Revisions are dense, and what versions and items say is what the change says whose bytes are hashed."""
+    row = connection.execute(_SPANS).fetchone()
     assert row is not None, "aggregates have a row"
     count, spanned, newest, head = row
     if count != spanned or newest != head:
         raise _broken(f"{count} versions stand for {spanned} revisions up to {newest}, the head is {head}")
+    with connection.transaction(), connection.cursor("versions", binary=True) as cursor:
+        cursor.execute(_VERSIONS)
+        for revision, environment, kind, author, reason, urgent, body, layers, paths, operations, contents in cursor:
+            change = changes.decode(bytes(body))
+            said = (None if change.kind == "epoch" else change.environment, change.kind, change.author, change.reason)
+            if said != (environment, kind, author, reason) or change.urgent != urgent:
+                raise _broken(f"version {revision} says something else than its change")
+            rows = zip(layers or (), paths or (), operations or (), contents or (), strict=True)
+            held = {(layer, path): (operation, content) for layer, path, operation, content in rows}
+            if held != {(edit.layer, edit.path): (edit.operation, edit.content) for edit in change.edits}:
+                raise _broken(f"the items of version {revision} are not those of its change")
 
 
 def _prove_audit(connection: Connection) -> int:
     before, count = AUDIT_GENESIS, 0
     with connection.transaction(), connection.cursor("audit", binary=True) as cursor:
-        cursor.execute("SELECT id, record, previous_hash, hash FROM trimtab.configuration_audit ORDER BY id")
-        for number, record, previous, digest in cursor:
+        cursor.execute(_AUDIT)
+        for number, record, previous, digest, *told in cursor:
             count += 1
-            if (
-                number != count
-                or bytes(previous) != before
-                or hashlib.sha256(before + bytes(record)).digest() != digest
-            ):
+            if number != count or bytes(previous) != before or hashlib.sha256(before + record).digest() != digest:
                 raise _broken(f"the audit row {number} does not follow the one before")
+            said = orjson.loads(record)
+            if told != [said["actor"], said["action"], said["environment"], said.get("revision")]:
+                raise _broken(f"the audit row {number} says something else than its record")
             before = bytes(digest)
     row = connection.execute(
         "SELECT (SELECT count(*) FROM trimtab.configuration_audit WHERE revision IS NOT NULL),"
-        " (SELECT count(*) FROM trimtab.configuration_versions), (SELECT encode(audit_hash, 'hex') FROM trimtab.store_head)"
+        " (SELECT count(*) FROM trimtab.configuration_versions),"
+        " (SELECT encode(audit_hash, 'hex') FROM trimtab.store_head)"
     ).fetchone()
     assert row is not None, "aggregates have a row"
     if row[0] != row[1] or row[2] != before.hex():

@@ -14,7 +14,7 @@ from tests.integration.conftest import KEY, ConnectStore
 from tests.support.servers import Database
 from trimtab.model import errors
 from trimtab.model.values import thaw
-from trimtab_store import commit, planning
+from trimtab_store import commit, locking, planning
 from trimtab_store.database import Connection
 from trimtab_store.editing import Request
 from trimtab_store.planning import Plan
@@ -223,8 +223,7 @@ def test_a_writer_killed_before_commit_leaves_nothing(store: Store, database: Da
     ):
         plan = planning.Planner().plan(mine, _request("a.b", 2))
         mine.execute("BEGIN")
-        commit.stage(mine, commit.new_version(), plan)
-        commit.take_lock(mine, plan.lines, 3000)
+        locking.begin(mine, locking.new_version(), plan)
         admin.execute("SELECT pg_terminate_backend(%s)", (mine.info.backend_pid,))
     assert write(store, "base", "a.c", 1) == 5
     assert thaw(store.get("a.b", "base").value) == 1
@@ -233,12 +232,14 @@ def test_a_writer_killed_before_commit_leaves_nothing(store: Store, database: Da
         assert admin.execute("SELECT count(*) FROM trimtab.changes").fetchone() == (5,), "no orphan"
 
 
-def test_a_writer_frozen_inside_the_locked_part_frees_the_line(store: Store, database: Database) -> None:
+def test_a_writer_frozen_inside_the_locked_part_frees_the_line(
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locking, "HOLD_MS", 300)
     with store.database.connection() as frozen:
         plan = planning.Planner().plan(frozen, _request("a.b", 2))
         frozen.execute("BEGIN")
-        commit.stage(frozen, commit.new_version(), plan)
-        commit.take_lock(frozen, plan.lines, 300)
+        locking.begin(frozen, locking.new_version(), plan)
         assert write(store, "base", "a.c", 1) == 4, "after at most 300 ms"
         with pytest.raises(psycopg.Error):
             frozen.execute("SELECT 1")
@@ -248,15 +249,15 @@ def test_a_writer_frozen_inside_the_locked_part_frees_the_line(store: Store, dat
 def test_a_writer_that_froze_is_told_that_nothing_was_committed(
     store: Store, connect_store: ConnectStore, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
-    monkeypatch.setattr(commit, "HOLD_MS", 200)
-    original, other = commit.extend, connect_store()
+    monkeypatch.setattr(locking, "HOLD_MS", 200)
+    original, other = locking.extend, connect_store()
 
     def slow(*arguments: object) -> object:
-        monkeypatch.setattr(commit, "extend", original)
+        monkeypatch.setattr(locking, "extend", original)
         write(other, "base", "a.c", 1)  # waits until the server has ended our session
         return original(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(commit, "extend", slow)
+    monkeypatch.setattr(locking, "extend", slow)
     with pytest.raises(errors.UnavailableError, match="too long") as caught:
         write(store, "base", "a.b", 1)
     assert not isinstance(caught.value, errors.OutcomeUnknown)
@@ -268,7 +269,7 @@ def test_a_writer_that_froze_is_told_that_nothing_was_committed(
 def test_a_lock_that_never_comes_is_an_error_in_bounded_time(
     store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "WAIT_MS", 200)
+    monkeypatch.setattr(locking, "WAIT_MS", 200)
     with psycopg.connect(database.url) as holder:
         holder.execute("SELECT FROM trimtab.store_head FOR UPDATE")
         with pytest.raises(errors.Contention, match="holds the store"):

@@ -199,10 +199,10 @@ def test_a_connection_cut_at_any_byte_leaves_all_or_nothing(far: Store, proxy: P
 def test_a_server_that_falls_silent_is_given_up(
     far: Store, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, store: Store
 ) -> None:
-    from trimtab_store import commit, outcomes  # noqa: PLC0415
+    from trimtab_store import commit, locking, outcomes  # noqa: PLC0415
 
     monkeypatch.setattr(commit, "GRACE_SECONDS", 0.0)
-    monkeypatch.setattr(commit, "HOLD_MS", 300)
+    monkeypatch.setattr(locking, "HOLD_MS", 300)
     monkeypatch.setattr(outcomes, "SETTLE_MS", 2000)
     proxy.drop_replies_matching(b"COMMIT\x00", "silence")
     assert write(far, "base", "a.b", 1, idempotency_key="k").replayed
