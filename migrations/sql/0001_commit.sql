@@ -2,7 +2,7 @@
 -- cannot be changed or removed, only added, and only so that it follows the one before.
 --
 -- One commit, two round trips in one READ COMMITTED transaction:
---     1. BEGIN; trimtab_stage_v1(…); trimtab_lock_v1(…); trimtab_touched_v1(…)      in one pipeline
+--     1. BEGIN; trimtab_begin_v1(…), which is stage, lock and touched                 in one pipeline
 --        the client compares heads and structure with what it read, computes and signs the links
 --     2. trimtab_commit_v1(…); COMMIT                                              in one pipeline
 --
@@ -145,6 +145,31 @@ COMMENT ON FUNCTION trimtab.trimtab_touched_v1 IS
     'What commits after a revision edited in these environments, oldest first; layer and path NULL for one without items. '
     'VOLATILE, so that after the lock it sees what was committed before it';
 
+CREATE FUNCTION trimtab.trimtab_begin_v1(
+    version uuid, edited text, change bytea, layers text[], paths text[], contents bytea[],
+    of_environments text[], near text[], since bigint, at_most integer, wait_ms integer, hold_ms integer
+) RETURNS TABLE (
+    epoch bigint, revision bigint, structure_revision bigint, moved_at timestamptz,
+    environment text, head_epoch bigint, head_revision bigint, head_hash bytea, head_checksum bytea,
+    touched_environment text, touched_path text
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM trimtab_stage_v1(version, edited, change, layers, paths, contents);
+    RETURN QUERY SELECT l.*, NULL::text, NULL::text FROM trimtab_lock_v1(of_environments, wait_ms, hold_ms) AS l;
+    IF (SELECT s.revision FROM store_head AS s) > since + 1 THEN
+        RETURN QUERY
+        SELECT NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz,
+               NULL::text, NULL::bigint, NULL::bigint, NULL::bytea, NULL::bytea, t.environment, t.path
+          FROM trimtab_touched_v1(near, since, at_most) AS t;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_begin_v1 IS
+    'Stage, lock and touched in one call: first the rows of the lock, then, with a NULL epoch, those of what was touched near '
+    'the change since it was planned';
+
 CREATE FUNCTION trimtab.genesis(of_environment text, of_epoch bigint) RETURNS bytea
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = trimtab, pg_temp AS $$
     SELECT sha256('trimtab line'::bytea || '\x00' || convert_to(of_environment, 'UTF8') || '\x00' || convert_to(of_epoch::text, 'UTF8'))
@@ -272,6 +297,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 #variable_conflict use_variable
 DECLARE
     h store_head;
+    entered text[];
     gone record;
 BEGIN
     SELECT s.* INTO STRICT h FROM store_head AS s;
@@ -287,7 +313,8 @@ BEGIN
     IF kind IN ('structure', 'import', 'epoch') THEN
         PERFORM restructure(version, h);
     END IF;
-    IF edited <> ALL (enter_links(headers, version, h)) THEN
+    entered := enter_links(headers, version, h);
+    IF edited IS NOT NULL AND edited <> ALL (entered) THEN
         RAISE EXCEPTION 'the edited environment has no link' USING ERRCODE = 'TT002';
     END IF;
 

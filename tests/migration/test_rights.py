@@ -25,7 +25,7 @@ AGENT_FUNCTIONS = {
     "trimtab_report_v1",
 }  # fmt: skip
 WRITER_FUNCTIONS = AGENT_FUNCTIONS | {
-    "trimtab_stage_v1", "trimtab_lock_v1", "trimtab_lock_epoch_v1", "trimtab_touched_v1", "trimtab_commit_v1",
+    "trimtab_begin_v1", "trimtab_stage_v1", "trimtab_lock_v1", "trimtab_lock_epoch_v1", "trimtab_touched_v1", "trimtab_commit_v1",
     "trimtab_audit_v1", "trimtab_prune_snapshots_v1", "trimtab_around_v1", "trimtab_items_at_v1",
 }  # fmt: skip
 
