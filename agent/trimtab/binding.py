@@ -240,6 +240,7 @@ def _strings(value: Value) -> Iterator[str]:
 
 
 def _check_frozen(kind: object, seen: set[int]) -> None:
+    """Refuse a type, or a model inside it, whose values could be changed by whoever reads them."""
     if id(kind) in seen:
         return
     seen.add(id(kind))
@@ -248,23 +249,27 @@ def _check_frozen(kind: object, seen: set[int]) -> None:
         raise UsageError(
             f"{name} cannot be bound", "whoever reads it could change it for everybody", "Use a tuple or a frozen model"
         )
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        if not kind.model_config.get("frozen"):
-            raise UsageError(
-                f"{name} cannot be bound",
-                "it is not frozen: whoever reads it could change it for everybody",
-                f"Write class {name}(BaseModel, frozen=True)",
-            )
-        for field in kind.model_fields.values():
-            _check_nested(field.annotation, seen)
-        return
-    _check_nested(kind, seen)
+    model = _model(kind)
+    if model is not None and not model.model_config.get("frozen"):
+        raise UsageError(
+            f"{name} cannot be bound",
+            "it is not frozen: whoever reads it could change it for everybody",
+            f"Write class {name}(BaseModel, frozen=True)",
+        )
+    inside = get_args(kind) if model is None else [field.annotation for field in model.model_fields.values()]
+    for inner in inside:
+        _check_models(inner, seen)
 
 
-def _check_nested(kind: object, seen: set[int]) -> None:
-    """Models inside; plain containers in a field of a model are the author's choice."""
-    for inner in (kind, *get_args(kind)):
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            _check_frozen(inner, seen)
-        elif inner is not kind:
-            _check_nested(inner, seen)
+def _check_models(kind: object, seen: set[int]) -> None:
+    """The same for what is inside: plain containers in a field of a model are the author's choice."""
+    if _model(kind) is not None:
+        _check_frozen(kind, seen)
+    for inner in get_args(kind):
+        _check_models(inner, seen)
+
+
+def _model(kind: object) -> type[BaseModel] | None:
+    if isinstance(kind, type) and issubclass(cast("type[object]", kind), BaseModel):
+        return cast("type[BaseModel]", kind)
+    return None

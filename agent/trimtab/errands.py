@@ -12,7 +12,6 @@ from typing import Final, Protocol, TypeAlias
 from trimtab.feeds import feed as feeds
 from trimtab.feeds.feed import Feed, PushFeed, Reporter
 from trimtab.model.errors import EnvironmentNotFound, FeedUnavailable, TrimtabError, UnavailableError
-from trimtab.replica import requests
 from trimtab.replica.events import (
     Arrived,
     AskHead,
@@ -34,6 +33,8 @@ Ask: TypeAlias = AskHead | FetchChanges | FetchSnapshot
 NEWS: Final = 1_024
 """News that wait to be handled; beyond that the channel is not read on, so that a flood stays where it comes from."""
 _RELISTEN_SECONDS: Final = 1.0
+_PATIENCE_SECONDS: Final[Mapping[type[Ask], float]] = {AskHead: 5.0, FetchChanges: 10.0, FetchSnapshot: 30.0}
+"""The replica gives up after about as long; this only keeps tasks from piling up."""
 _FLOOD_SECONDS: Final = 0.001
 _DEFAULT_POLL_MS: Final = 1_000
 
@@ -110,7 +111,7 @@ class Errands:
         try:
             if feed is None:
                 raise FeedUnavailable(f"The feed {ask.source} is not configured")  # noqa: TRY301 - told as an event
-            async with asyncio.timeout(_patience(ask)):
+            async with asyncio.timeout(_PATIENCE_SECONDS[type(ask)]):
                 answer = await self._answer(ask, feed)
         except UnavailableError as error:
             problem = error
@@ -172,17 +173,9 @@ class Errands:
         return SnapshotAnswered(source=ask.source, request=ask.request, statement=found.statement, body=found.body)
 
     def _note(self, source: Source, problem: TrimtabError | None) -> None:
-        self.tried |= {source}
-        others = {name: error for name, error in self.problems.items() if name != source}
-        self.problems = others if problem is None else {**others, source: problem}
-
-
-def _patience(ask: Ask) -> float:
-    """After this the replica no longer wants the answer."""
-    match ask:
-        case AskHead():
-            return requests.PATIENCE_SECONDS["postgres head"]
-        case FetchChanges():
-            return requests.PATIENCE_SECONDS["changes"]
-        case FetchSnapshot():
-            return requests.PATIENCE_SECONDS["snapshot"]
+        problems: dict[Source, TrimtabError] = dict(self.problems)
+        problems.pop(source, None)
+        if problem is not None:
+            problems[source] = problem
+        self.problems = problems
+        self.tried = frozenset[Source]((*self.tried, source))

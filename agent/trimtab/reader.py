@@ -8,11 +8,12 @@ view for that reader alone. What a swap sets, it sets in one C call: no thread e
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections import deque
 from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, TypeAlias, TypeVar, cast, overload
 
 from trimtab.model import paths, views
 from trimtab.model.errors import RequirementFailed
@@ -154,7 +155,7 @@ class Pin:
         """Give nothing back."""
 
 
-Mapping.register(Pin)
+cast("ABCMeta", Mapping).register(Pin)
 
 
 @dataclass(frozen=True, slots=True)

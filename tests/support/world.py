@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tests.support.signed_line import KEY
 from trimtab.agent import Agent
+from trimtab.errands import ReportingFeed, ReportingPushFeed
 from trimtab.feeds.disk import DiskFeed
+from trimtab.feeds.feed import Notice
 from trimtab.feeds.memory import MemoryFeed
 from trimtab.follower import Plan, Sources
 from trimtab.model import items, links, snapshots
@@ -23,6 +26,30 @@ from trimtab.model.states import State
 from trimtab.model.structure import Lineage
 
 
+class Tap:
+    """One agent's use of a feed that others use too: closing it leaves them alone, and its loop can be woken."""
+
+    def __init__(self, feed: MemoryFeed) -> None:
+        self._feed = feed
+        self.loops: set[asyncio.AbstractEventLoop] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._feed, name)
+
+    def subscribe(self) -> AsyncGenerator[Notice, None]:
+        self.loops.add(asyncio.get_running_loop())
+        return self._feed.subscribe()
+
+    async def close(self) -> None:
+        """Only this use ends."""
+
+    def wake(self) -> None:
+        """The feed was changed from another thread: have the loop look again."""
+        for loop in self.loops:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(lambda: None)
+
+
 class World:
     """`commit` extends the line and publishes it; `connect` gives an agent. Every agent is closed by `close`."""
 
@@ -33,6 +60,7 @@ class World:
         self.state = State(Lineage(("production",)))
         self.link: Link | None = None
         self.agents: list[Agent] = []
+        self.taps: list[Tap] = []
         self.epoch = 1
         self.revision = 0
 
@@ -81,9 +109,12 @@ class World:
             disk = None
             if keep and "directory" in arguments:
                 disk = DiskFeed.open(Path(arguments["directory"]), plan.environment, plan.trust)
-            return Sources(postgres=self.postgres, redis=self.redis if redis else None, disk=disk)
+            taps = Tap(self.postgres), Tap(self.redis)
+            self.taps += taps
+            postgres, push = cast("tuple[ReportingFeed, ReportingPushFeed]", taps)
+            return Sources(postgres=postgres, redis=push if redis else None, disk=disk)
 
-        given = {"environment": "production", "trust": KEY.trust(), "timeout": 5.0, **arguments}
+        given: dict[str, Any] = {"environment": "production", "trust": KEY.trust(), "timeout": 5.0, **arguments}
         if redis:
             given["redis_url"] = "redis://unused"
         agent = Agent.connect(**given, open_sources=open_sources)
@@ -93,6 +124,12 @@ class World:
     def down(self, reason: str | None = "the test says so") -> None:
         """Take both feeds away, or bring them back with None."""
         self.postgres.down = self.redis.down = reason
+        self.wake()
+
+    def wake(self) -> None:
+        """Have every agent's loop notice what was done to the feeds."""
+        for tap in self.taps:
+            tap.wake()
 
     def reports(self) -> list[Report]:
         """What agents reported, through either feed, in order of each."""
@@ -119,11 +156,12 @@ class World:
         message = Message(self.link, text).encode()
         for feed in (self.postgres, self.redis):
             feed.publish(message, silently=silently)
+        self.wake()
         return self.revision
 
 
 @contextlib.contextmanager
-def world(**arguments: Any) -> Iterator[World]:
+def world(**arguments: Any) -> Generator[World]:
     """A world with a first revision and its snapshot."""
     made = World(**arguments)
     made.commit({"risk.global": {"max_leverage": 3.0, "max_correlation": 0.7}, "trading.max_position_size": 0.05})

@@ -52,7 +52,7 @@ def test_variables_are_read_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_there_is_no_default_environment() -> None:
-    with pytest.raises(SettingError, match="never production by default.*TRIMTAB_ENVIRONMENT"):
+    with pytest.raises(SettingError, match=r"never production by default.*TRIMTAB_ENVIRONMENT"):
         settings.read({"trust": TRUST})
 
 

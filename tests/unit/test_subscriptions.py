@@ -17,7 +17,7 @@ from trimtab.model.errors import PathError
 from trimtab.model.resolution import ABSENT
 from trimtab.model.values import Document
 from trimtab.reader import Held
-from trimtab.subscriptions import ChangeEvent, Changed, Reloaded, Subscriptions
+from trimtab.subscriptions import Changed, ChangeEvent, Reloaded, Subscriptions
 
 
 class Story:
@@ -181,7 +181,12 @@ def test_a_large_resync_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_asynchronous_changes_come_from_another_thread() -> None:
     story = Story({"a": 0})
     stream = story.subscriptions.read("a")
-    teller = threading.Thread(target=lambda: [story.change({"a": number}) for number in (1, 2)])
+
+    def tell() -> None:
+        for number in (1, 2):
+            story.change({"a": number})
+
+    teller = threading.Thread(target=tell)
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0.01)
     teller.start()
