@@ -1,14 +1,21 @@
-"""A store over a fresh database, with environments to write in."""
+"""A store over a fresh database, with environments to write in; and the command line over the example fleet."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from psycopg import sql
 
+from tests.support import servers
+from tests.support.console import Console
 from tests.support.servers import Database
 from trimtab.model.statements import SigningKey
+from trimtab_store.embedded.postgres import PostgresServer
+from trimtab_store.embedded.redis import RedisServer
+from trimtab_store.files import read_tree
 from trimtab_store.store import Store
 
 KEY = SigningKey.generate("test")
@@ -35,4 +42,46 @@ def store(connect_store: ConnectStore) -> Store:
     made.create_environment("base", author="test")
     made.create_environment("production", parent="base", author="test")
     made.create_environment("testing", parent="base", author="test")
+    return made
+
+
+FLEET = Path(__file__).parents[2] / "examples" / "fleet"
+
+
+@pytest.fixture(scope="session")
+def fleet_template(postgres_server: PostgresServer, migrated_template: str) -> str:
+    """The name of a database that holds the example fleet, signed with `KEY`."""
+    name = "trimtab_fleet"
+    servers.run_as_admin(postgres_server, sql.SQL("CREATE DATABASE {} TEMPLATE {}"), name, migrated_template)
+    with Store.connect(postgres_server.url(name), signing_key=KEY) as store:
+        store.load_tree(read_tree(FLEET), author="test", reason="the example fleet")
+    return name
+
+
+@pytest.fixture
+def fleet_database(postgres_server: PostgresServer, fleet_template: str) -> Iterator[Database]:
+    """A database of this test's own that holds the example fleet."""
+    with servers.database(postgres_server, fleet_template) as made:
+        yield made
+
+
+@pytest.fixture
+def console(
+    fleet_database: Database,
+    one_redis: RedisServer,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Console:
+    """The command line over the example fleet, in an empty folder."""
+    made = Console(capfd, monkeypatch, tmp_path)
+    key = tmp_path.with_name(f"{tmp_path.name}-key.json")
+    key.touch(0o600)
+    key.write_bytes(KEY.to_bytes())
+    made.variables(
+        DATABASE_URL=fleet_database.login("trimtab_writer"),
+        OWNER_URL=fleet_database.url,
+        REDIS_URL=one_redis.url,
+        SIGNING_KEY=key,
+    )
     return made

@@ -37,7 +37,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(value: object) -> None:
     """One JSON document on one line, ASCII only, keys as given."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=True, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 

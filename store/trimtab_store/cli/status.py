@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -76,12 +77,17 @@ def _member(member: Member) -> dict[str, Json]:
         "status": report.status.value,
         "epoch": report.epoch,
         "revision": report.revision,
-        "staleness": report.staleness_seconds,
+        "staleness": _finite(report.staleness_seconds),
         "reported": round(member.age, 1),
         "state": "closed" if report.closed else "live" if member.live else "silent",
         "refused": refused,
         "alarms": list(report.alarms),
     }
+
+
+def _finite(seconds: float | None) -> float | None:
+    """Seconds, None for never."""
+    return seconds if seconds is not None and math.isfinite(seconds) else None
 
 
 def _cell(row: Mapping[str, Json], column: str) -> str:

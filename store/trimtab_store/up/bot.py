@@ -113,8 +113,8 @@ class Watcher:
         """Tell the process that started us what we read now."""
         labels: dict[str, Json] = dict(self._agent.labels)
         status = self._agent.status.value
-        record = {"labels": labels, "revision": self._seen, "status": status, "reads": self._shown, "wall": wall}
-        _write(sys.stdout, record)
+        record: dict[str, Json] = {"labels": labels, "revision": self._seen, "status": status, "wall": wall}
+        _write(sys.stdout, {**record, "reads": self._shown})
 
 
 def is_leaf(value: Value) -> bool:

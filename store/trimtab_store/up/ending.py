@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from types import FrameType
 from typing import Final
 
@@ -12,7 +12,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def in_order(say: Callable[[str], None]) -> Generator[None]:
+def in_order() -> Generator[None]:
     """Within the block the first of `SIGNALS` raises KeyboardInterrupt in the main thread; later ones do nothing."""
     asked = False
 
@@ -20,7 +20,6 @@ def in_order(say: Callable[[str], None]) -> Generator[None]:
         nonlocal asked
         if not asked:
             asked = True
-            say("Stopping: bots, relay, Redis, PostgreSQL")
             raise KeyboardInterrupt
 
     before = {number: signal.signal(number, end) for number in SIGNALS}

@@ -19,9 +19,9 @@ from trimtab_store.store import Store
 from trimtab_store.up import cluster, demo, ending, fleet
 from trimtab_store.up.account import account
 from trimtab_store.up.cluster import Cluster
-from trimtab_store.up.commands import commands
+from trimtab_store.up.commands import commands, shown_path
 from trimtab_store.up.fleet import ENVIRONMENT, SHOWN, Bot
-from trimtab_store.up.screen import Screen, showing
+from trimtab_store.up.screen import Screen, print_hint, showing
 from trimtab_store.up.visible import Visible
 
 READS: Final = (SHOWN, "trader.default_slippage_bps")
@@ -42,7 +42,7 @@ class Running:
 
 def run_demo(directory: Path, seconds: float, say: Say, drop: int | None = None) -> dict[str, Json]:
     """The unattended run; the object that `--json` prints. With `drop`, one bot loses that change."""
-    with ending.in_order(say), _everything(directory, say) as running:
+    with ending.in_order(), _everything(directory, say) as running:
         drops = {} if drop is None else {"mm-btc": drop}
         with fleet.bots(running.cluster.servers(), (SHOWN,), drops=drops) as bots:
             demo.wait_settled(bots, 0, say)
@@ -55,13 +55,14 @@ def run_demo(directory: Path, seconds: float, say: Say, drop: int | None = None)
 
 def run_live(directory: Path, seconds: float | None, say: Say, console: Console) -> None:
     """The run that a person looks at, until Ctrl-C, SIGTERM, SIGHUP, or `seconds` have passed."""
-    with contextlib.suppress(KeyboardInterrupt), ending.in_order(say), _everything(directory, say) as running:
-        screen = Screen(READS, commands(directory))
+    with contextlib.suppress(KeyboardInterrupt), ending.in_order(), _everything(directory, say) as running:
+        screen = Screen(READS)
         visible = Visible(running.store, screen)
         with fleet.bots(running.cluster.servers(), READS, visible.heard) as bots:
             demo.wait_settled(bots, 0, say)
-            _show(bots, screen, console, seconds)
-    say(f"Stopped; the data stay in {directory}")
+            print_hint(commands(directory), console)
+            _show(bots, screen, console, seconds, say)
+    say(f"Stopped. The data stay in {shown_path(directory)}.")
 
 
 def examples() -> Path:
@@ -104,9 +105,12 @@ def _load(store: Store, say: Say) -> None:
     say(f"Loaded {items} items into {len({one.environment for one in done})} environments")
 
 
-def _show(bots: Sequence[Bot], screen: Screen, console: Console, seconds: float | None) -> None:
+def _show(bots: Sequence[Bot], screen: Screen, console: Console, seconds: float | None, say: Say) -> None:
     deadline = None if seconds is None else time.monotonic() + seconds
-    with showing(screen, bots, console) as refresh:
-        while deadline is None or time.monotonic() < deadline:
-            refresh()
-            time.sleep(_REFRESH_SECONDS)
+    try:
+        with showing(screen, bots, console) as refresh:
+            while deadline is None or time.monotonic() < deadline:
+                refresh()
+                time.sleep(_REFRESH_SECONDS)
+    finally:
+        say("Stopping the bots, the relay and the servers")

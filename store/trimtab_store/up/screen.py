@@ -25,9 +25,8 @@ _END: Final = "Ctrl-C stops everything; the data stay."
 class Screen:
     """The state of the display; `tell` and `changed` may be called from any thread."""
 
-    def __init__(self, reads: Sequence[str], commands: Sequence[str]) -> None:
+    def __init__(self, reads: Sequence[str]) -> None:
         self._reads = tuple(reads)
-        self._commands = tuple(commands)
         self._delays: dict[str, float] = {}
         self.news: deque[str] = deque(maxlen=KEPT)
         self.told = 0
@@ -45,19 +44,13 @@ class Screen:
     def render(self, bots: Sequence[Bot]) -> RenderableType:
         """The whole picture."""
         news = Text("\n".join(self.news) or "Nothing has changed yet.", style="dim", no_wrap=True, overflow="ellipsis")
-        return Group(self.table(bots), Text(), self.hint(), Text(), news, Text(), Text(_END))
-
-    def hint(self) -> RenderableType:
-        """What to type."""
-        lines = [Text("In a second terminal, in this folder, type:")]
-        lines += [Text(command, style="bold") for command in self._commands]  # unindented: they are copied
-        return Group(*lines)
+        return Group(self.table(bots), Text(), news, Text(), Text(_END))
 
     def table(self, bots: Sequence[Bot]) -> Table:
         """What every bot reads, at which revision, and how soon after the commit."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for heading in ("bot", "labels", "status", "revision", *self._reads, "commit to visible"):
-            table.add_column(Text(heading.replace(".", ".\n", heading.count(".")) if "." in heading else heading))
+            table.add_column(".\n".join(heading.rsplit(".", 1)))
         for bot in bots:
             table.add_row(*self._row(bot))
         return table
@@ -79,6 +72,14 @@ class Screen:
         ]
 
 
+def print_hint(commands: Sequence[str], console: Console) -> None:
+    """What to type. Printed once and never folded by us, so that it can be copied whole."""
+    console.print("\nIn a second terminal, in this folder, type for example:\n")
+    for command in commands:
+        console.print(Text(command, style="bold"), soft_wrap=True)
+    console.print()
+
+
 @contextlib.contextmanager
 def showing(screen: Screen, bots: Sequence[Bot], console: Console) -> Generator[Callable[[], None]]:
     """Keep the picture on a terminal up to date: call what is given again and again. Elsewhere, lines as news come."""
@@ -86,7 +87,7 @@ def showing(screen: Screen, bots: Sequence[Bot], console: Console) -> Generator[
         console.print(screen.render(bots))
         yield _Lines(screen, console).refresh
         return
-    with Live(screen.render(bots), console=console, auto_refresh=False, transient=False) as live:
+    with Live(screen.render(bots), console=console, auto_refresh=False) as live:
 
         def refresh() -> None:
             live.update(screen.render(bots), refresh=True)
@@ -111,4 +112,5 @@ class _Lines:
 
 
 def _pairs(labels: Json) -> str:
-    return " ".join(f"{name}={label}" for name, label in labels.items()) if isinstance(labels, Mapping) else ""
+    found = labels if isinstance(labels, Mapping) else {}
+    return " ".join(f"{name}={found[name]}" for name in sorted(found))

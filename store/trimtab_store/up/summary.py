@@ -18,7 +18,7 @@ def print_result(result: Mapping[str, Json], console: Console) -> None:
         bots.add_column(heading)
     for bot in _objects(result["bots"]):
         labels, reads = _object(bot["labels"]), _object(bot["reads"])
-        pairs = " ".join(f"{name}={label}" for name, label in labels.items())
+        pairs = " ".join(f"{name}={label}" for name, label in sorted(labels.items()))
         bots.add_row(str(bot["name"]), pairs, str(bot["revision"]), encode(reads[SHOWN]).decode())
     figures = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("commit to visible, ms", "p50", "p99", "max"):

@@ -15,8 +15,6 @@ from trimtab_store.store import Store
 from trimtab_store.up.fleet import Bot
 from trimtab_store.up.screen import Screen
 
-_NEWS_SECONDS: Final = 30.0
-"""A revision older than this was not committed before the eyes of the user."""
 _COMMIT: Final = (
     "SELECT extract(epoch FROM committed_at)::float8, author, reason"
     " FROM trimtab.configuration_versions WHERE revision = %s"
@@ -33,11 +31,12 @@ class Commit:
 
 
 class Visible:
-    """Tells the screen about each revision that a bot sees for the first time. Threads may share it."""
+    """Tells the screen about each revision from now on that a bot sees for the first time. Threads may share it."""
 
     def __init__(self, store: Store, screen: Screen) -> None:
         self._store, self._screen = store, screen
         self._known: dict[str, int] = {}
+        self._since = time.time()
 
     def heard(self, bot: Bot) -> None:
         """A bot said something; called on its own thread."""
@@ -46,7 +45,7 @@ class Visible:
             return
         self._known[bot.name] = bot.revision
         commit = self._commit(bot.revision)
-        if commit is not None and time.time() - commit.at < _NEWS_SECONDS:
+        if commit is not None and commit.at > self._since:
             what = f"{commit.author}: {commit.reason}"
             self._screen.changed(bot, bot.revision, what, max(0.0, (wall - commit.at) * 1000))
 
