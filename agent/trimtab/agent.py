@@ -15,7 +15,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Literal, Self, TypeAlias, TypeVar
@@ -23,9 +23,9 @@ from typing import Final, Literal, Self, TypeAlias, TypeVar
 from trimtab import clock, settings, sources
 from trimtab.binding import Binding, Bindings
 from trimtab.follower import Follower, Plan, Seed, Sources, Standing
-from trimtab.model import documents
+from trimtab.model import documents, views
 from trimtab.model.errors import UnavailableError
-from trimtab.model.links import Position
+from trimtab.model.links import START, Position
 from trimtab.model.reports import Refusal, Status
 from trimtab.model.statements import Trust
 from trimtab.model.views import View
@@ -272,18 +272,21 @@ class _Face:
     def refusals(self) -> tuple[Refusal, ...]:
         return self._agent._bindings.refusals()  # noqa: SLF001 - the same
 
-    def serve(self, served: Serve) -> Iterator[None]:
+    def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
         agent, old = self._agent, self._agent.held
         if served.position < old.position or (served.position == old.position and not old.withheld):
             return  # a follower that began again has caught up with what is served
-        new = old.following(served.view, served.position, served.hash, served.differences)
+        differences = served.differences
+        if first and old.position > START:
+            differences = yield from _compare(old.view, served.view)
+        new = old.following(served.view, served.position, served.hash, differences)
 
         def swap(also: Sequence[Assignment]) -> None:
             agent.swap(new, also)
 
         agent._bindings.serve(new, swap)  # noqa: SLF001 - the same
         self._notify()
-        yield from agent._subscriptions.tell(old, new, served.differences, reload=served.reload)  # noqa: SLF001 - the same
+        yield from agent._subscriptions.tell(old, new, differences, reload=served.reload)  # noqa: SLF001 - the same
 
     def withhold(self, reason: str) -> None:
         agent = self._agent
@@ -301,6 +304,14 @@ class _Face:
     def _notify(self) -> None:
         with self._agent._news:  # noqa: SLF001 - the same
             self._agent._news.notify_all()  # noqa: SLF001 - the same
+
+
+def _compare(old: View, new: View) -> Generator[None, None, views.Differences]:
+    for step in views.compare_steps(old, new):
+        if step is not None:
+            return step
+        yield
+    raise AssertionError("the last step is the answer")
 
 
 _connected: weakref.WeakSet[Agent] = weakref.WeakSet()

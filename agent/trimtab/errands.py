@@ -60,6 +60,7 @@ class Errands:
         self._tell = tell
         self._tasks: set[asyncio.Task[None]] = set()
         self.tried: frozenset[Source] = frozenset()
+        self.heard_primary = False
         self.problems: Mapping[Source, TrimtabError] = {}
 
     def start(self, ask: Ask) -> None:
@@ -146,6 +147,8 @@ class Errands:
                 "",
                 "See `trimtab env list`, and correct environment=… or TRIMTAB_ENVIRONMENT",
             )
+        if ask.source == "postgres" and not head.is_replica:
+            self.heard_primary = True
         return HeadAnswered(
             source=ask.source,
             request=ask.request,

@@ -99,6 +99,8 @@ class Standing:
     tried: frozenset[Source] = frozenset()
     problems: Mapping[Source, TrimtabError] = field(default_factory=dict["Source", TrimtabError])
     held: tuple[Refusal, ...] = ()
+    caught_up: bool = False
+    """Whether a primary has named its head and the verified line has reached it, served or not."""
     following: bool = False
 
     def status(self, now: float) -> Status:
@@ -136,8 +138,11 @@ class Face(Protocol):
         """What bindings refuse of the served view."""
         ...
 
-    def serve(self, served: Serve) -> Iterator[None]:
-        """Swap a view in, then tell the subscribers in steps."""
+    def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
+        """Swap a view in, then tell the subscribers, in steps.
+
+        `first` of a replica: its differences are not those from what is held, for it does not know of that.
+        """
         ...
 
     def withhold(self, reason: str) -> None:
@@ -170,6 +175,7 @@ class Follower:
         self._subscribed = False
         self._stopping = False
         self._recovered: Recovered | None = None
+        self._served = False
         self._replica = self._new_replica()
         if sources.lacking:
             self._alarm("disk", sources.lacking)
@@ -246,7 +252,7 @@ class Follower:
         self._inbox.clear()
         self._seed = self.seed()
         known = self._replica.freshness
-        self._replica = self._new_replica()
+        self._replica, self._served = self._new_replica(), False
         mine = self._replica.freshness
         mine.certified_at, mine.proven, mine.poll_after = known.certified_at, known.proven, known.poll_after
         mine.ahead, mine.forked = known.ahead, known.forked
@@ -301,7 +307,8 @@ class Follower:
             if isinstance(effect, Pause):
                 await self._breathe()
             elif isinstance(effect, Serve):
-                for _ in self._face.serve(effect):
+                first, self._served = not self._served, True
+                for _ in self._face.serve(effect, first=first):
                     await self._breathe()
             else:
                 self._carry_out(effect)
@@ -341,6 +348,7 @@ class Follower:
                 tried=self._errands.tried,
                 problems=self._errands.problems,
                 held=self._replica.serving.held,
+                caught_up=self._errands.heard_primary and not self._inbox and self._replica.freshness.awaited == START,
                 following=following,
             )
         )

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from trimtab import clock
 from trimtab.follower import Standing
 from trimtab.model.errors import (
     DeniedError,
@@ -19,7 +18,6 @@ from trimtab.model.errors import (
     UnavailableError,
 )
 from trimtab.model.links import START
-from trimtab.model.reports import Status
 from trimtab.reader import Held
 from trimtab.settings import Settings
 
@@ -39,18 +37,16 @@ def first_view(look: Look, news: threading.Condition, given: Settings, deadline:
     with news:
         while True:
             held, standing = look()
-            held.check()
             now = time.monotonic()
             all_tried = _tried(standing, given)
-            if held.position > START and (
-                all_tried or now - started >= CONFIRM_SECONDS or standing.status(clock.now()) is not Status.OFFLINE
-            ):
-                return
-            if held.position == START and all_tried:
-                _raise_what_tells(standing)
-            if now >= deadline:
+            if standing.caught_up or all_tried or now >= deadline:
+                held.check()
                 if held.position > START:
                     return
+                _raise_what_tells(standing)
+            if held.position > START and not held.withheld and now - started >= CONFIRM_SECONDS:
+                return
+            if now >= deadline:
                 raise _nothing(standing, given)
             news.wait(max(0.0, min(deadline - now, CONFIRM_SECONDS / 10)))
 

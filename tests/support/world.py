@@ -59,6 +59,7 @@ class World:
         self.redis.is_replica = True
         self.state = State(Lineage(("production",)))
         self.link: Link | None = None
+        self.trust = KEY.trust()
         self.agents: list[Agent] = []
         self.taps: list[Tap] = []
         self.epoch = 1
