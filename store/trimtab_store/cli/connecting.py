@@ -44,8 +44,8 @@ def find(directory: Path | None) -> Addresses:
     try:
         servers = data_directory.find(directory)
     except UnavailableError as error:
-        hint = f"{error.remedy}; or set {DATABASE_URL} to a server of your own"
-        raise UnavailableError(error.what, error.why, hint) from error
+        own = f"; or set {DATABASE_URL} to a server of your own"
+        raise UnavailableError(error.what, error.why, error.remedy + own) from error
     return Addresses(servers.database_url, servers.owner_url, servers.redis_url, servers.signing_key)
 
 

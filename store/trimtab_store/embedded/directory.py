@@ -169,10 +169,14 @@ def find(directory: Path | None = None, environment: Mapping[str, str] | None = 
         content = None
     except OSError as error:
         raise FilesRefused(f"{place.servers_file} cannot be read", error.strerror or "", "Run as its owner") from error
-    if content is None or place.holder() is None:
+    if place.holder() is None:
         raise UnavailableError(
             f"No servers run on {place.path}",
-            "nobody holds this directory" if place.holder() is None else "`trimtab up` is still starting there",
+            "nobody holds this directory",
             f"Start them with `trimtab up`, or name their directory with --directory or {VARIABLE}",
+        )
+    if content is None:
+        raise UnavailableError(
+            f"No servers run on {place.path} yet", "`trimtab up` is still starting there", "Try again in a few seconds"
         )
     return Servers.decode(content, place.servers_file)

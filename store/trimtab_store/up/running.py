@@ -24,7 +24,8 @@ from trimtab_store.up.fleet import ENVIRONMENT, SHOWN, Bot
 from trimtab_store.up.screen import Screen, print_hint, showing
 from trimtab_store.up.visible import Visible
 
-READS: Final = (SHOWN, "trader.default_slippage_bps")
+READS: Final = {SHOWN: "risk.global.\nmax_leverage", "trader.default_slippage_bps": "trader.default_\nslippage_bps"}
+"""What the bots show, with headings narrow enough for 80 columns."""
 DEMO_SECONDS: Final = 20.0
 _REFRESH_SECONDS: Final = 0.1
 
@@ -58,7 +59,7 @@ def run_live(directory: Path, seconds: float | None, say: Say, console: Console)
     with contextlib.suppress(KeyboardInterrupt), ending.in_order(), _everything(directory, say) as running:
         screen = Screen(READS)
         visible = Visible(running.store, screen)
-        with fleet.bots(running.cluster.servers(), READS, visible.heard) as bots:
+        with fleet.bots(running.cluster.servers(), tuple(READS), visible.heard) as bots:
             demo.wait_settled(bots, 0, say)
             print_hint(commands(directory), console)
             _show(bots, screen, console, seconds, say)

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -18,6 +19,8 @@ from trimtab_store.cli.output import harmless
 from trimtab_store.up.fleet import Bot
 
 KEPT: Final = 6
+LABELS: Final = ("mode", "region")
+"""The labels that decide what the shown paths read; more would not fit into 80 columns."""
 _STYLES: Final = {"LIVE": "green", "DEGRADED": "yellow"}
 _END: Final = "Ctrl-C stops everything; the data stay."
 
@@ -25,8 +28,9 @@ _END: Final = "Ctrl-C stops everything; the data stay."
 class Screen:
     """The state of the display; `tell` and `changed` may be called from any thread."""
 
-    def __init__(self, reads: Sequence[str]) -> None:
-        self._reads = tuple(reads)
+    def __init__(self, reads: Mapping[str, str]) -> None:
+        """`reads` are the paths that are shown, each with its heading."""
+        self._reads = dict(reads)
         self._delays: dict[str, float] = {}
         self.news: deque[str] = deque(maxlen=KEPT)
         self.told = 0
@@ -48,9 +52,9 @@ class Screen:
 
     def table(self, bots: Sequence[Bot]) -> Table:
         """What every bot reads, at which revision, and how soon after the commit."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for heading in ("bot", "labels", "status", "revision", *self._reads, "commit to visible"):
-            table.add_column(".\n".join(heading.rsplit(".", 1)))
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        for heading in ("bot", "labels", "status", "revision", *self._reads.values(), "commit to\nvisible"):
+            table.add_column(heading, overflow="fold")
         for bot in bots:
             table.add_row(*self._row(bot))
         return table
@@ -74,7 +78,7 @@ class Screen:
 
 def print_hint(commands: Sequence[str], console: Console) -> None:
     """What to type. Printed once and never folded by us, so that it can be copied whole."""
-    console.print("\nIn a second terminal, in this folder, type for example:\n")
+    console.print(f"\nIn a second terminal, in {Path.cwd()}, type for example:\n", soft_wrap=True)
     for command in commands:
         console.print(Text(command, style="bold"), soft_wrap=True)
     console.print()
@@ -113,4 +117,4 @@ class _Lines:
 
 def _pairs(labels: Json) -> str:
     found = labels if isinstance(labels, Mapping) else {}
-    return " ".join(f"{name}={found[name]}" for name in sorted(found))
+    return " ".join(f"{name}={found[name]}" for name in LABELS if name in found)
