@@ -8,7 +8,7 @@ moved head matters.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -78,6 +78,14 @@ class Structure:
     epoch: int
     revision: int
     forest: Forest
+    _near: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], compare=False, repr=False)
+
+    def near(self, environment: str) -> tuple[str, ...]:
+        """The `neighbourhood` of an environment, worked out once."""
+        found = self._near.get(environment)
+        if found is None:
+            found = self._near[environment] = neighbourhood(self.forest, environment)
+        return found
 
 
 @dataclass(slots=True)
@@ -91,7 +99,8 @@ class Planner:
         """Read what the request touches and work out what it means; raises every refusal of DESIGN §4.2."""
         reader = _Reader(connection, self)
         scopes = self._scopes(request)
-        head, items, forest = reader.around(reader.structure(request.environment), request.environment, scopes)
+        head, items, known = reader.around(reader.structure(request.environment), request.environment, scopes)
+        forest = known.forest
         lineage = forest.lineage(request.environment)
         edited = reading.state_of(lineage, items)
         draft = Draft(request.environment, edited, edited)
@@ -114,7 +123,7 @@ class Planner:
             request=request,
             head=head,
             forest=forest,
-            read=neighbourhood(forest, request.environment),
+            read=known.near(request.environment),
             scopes=(EVERYTHING,) if self.hooks and hooks.touches_labels(edit.path for edit in edits) else scopes,
             edits=edits,
             previous=tuple(edited.content(request.environment, edit.layer, edit.path) for edit in edits),
@@ -168,13 +177,12 @@ class _Reader:
         known.forest.lineage(environment)
         return known
 
-    def around(self, known: Structure, environment: str, scopes: Sequence[str]) -> tuple[Head, list[Item], Forest]:
+    def around(self, known: Structure, environment: str, scopes: Sequence[str]) -> tuple[Head, list[Item], Structure]:
         """The head and the items around the scopes, in one round trip; again if the structure is not the known one."""
         while True:
-            names = neighbourhood(known.forest, environment)
-            head, items = reading.head_and_items(self._connection, names, scopes)
+            head, items = reading.head_and_items(self._connection, known.near(environment), scopes)
             if (head.epoch, head.structure_revision) == (known.epoch, known.revision):
-                return head, items, known.forest
+                return head, items, known
             known = self._learn(head)
             known.forest.lineage(environment)
 

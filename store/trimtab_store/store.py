@@ -6,39 +6,36 @@ Everything is wired in `Store.connect`; the parts are in the modules that it imp
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from trimtab.model.errors import SettingError
-from trimtab.model.links import Position
 from trimtab.model.resolution import Candidate
 from trimtab.model.statements import SigningKey, Trust
 from trimtab.model.structure import Forest
-from trimtab_store import backup, checking, environments, epochs, portable, reading
+from trimtab_store import backup, checking, environments, portable, reading, recovery
 from trimtab_store import rollback as rolling
+from trimtab_store.aftercare import Aftercare
 from trimtab_store.backup import Manifest
-from trimtab_store.commit import Committer, Made
-from trimtab_store.database import POOL_SIZE, Connection, Database, bound
+from trimtab_store.commit import Committer
+from trimtab_store.database import POOL_SIZE, Connection, Database
 from trimtab_store.editing import EditBlock, Request
-from trimtab_store.epochs import Declaration, Witness
+from trimtab_store.epochs import Witness
 from trimtab_store.files.tree import FleetTree
 from trimtab_store.history import History
 from trimtab_store.hooks import Hook
+from trimtab_store.keys import SIGNING_KEY, read_key
 from trimtab_store.loading import load_tree
-from trimtab_store.locking import Locked
 from trimtab_store.operations import Replace
 from trimtab_store.planning import Plan, Planner
 from trimtab_store.portable import Format, Imported
 from trimtab_store.queries import AsOf, Found, Queries
+from trimtab_store.recovery import Words
 from trimtab_store.snapshots import Snapshots
 from trimtab_store.writer import Committed, Publisher, Receipts, RolledBack, Validated
 
-SIGNING_KEY: Final = "TRIMTAB_SIGNING_KEY"
-PUBLISH_SECONDS: Final = 1.0
-_MODE: Final = 0o077
+__all__ = ["SIGNING_KEY", "Store", "read_key"]
 
 
 class Store:
@@ -62,14 +59,12 @@ class Store:
         self.history = History(database)
         self.trust = trust or (key.trust() if key else None)
         self.witness: Witness | None = None
-        self._key = key
         self._hooks = tuple(hooks)
         self._planner = Planner(self._hooks)
-        self._publisher, self._receipts = publisher, receipts
+        self._aftercare = Aftercare(Snapshots(database, key) if key else None, publisher, receipts)
         self._closing = contextlib.ExitStack()
         self._closing.callback(database.close)
         self._committer = Committer(database, key) if key else None
-        self.snapshots = Snapshots(database, key) if key else None
 
     @classmethod
     def connect(  # noqa: PLR0913 - one argument for each thing that is plugged in
@@ -103,20 +98,20 @@ class Store:
 
     def _wire(self, database_url: str, redis_url: str | None) -> None:
         """Plug in what publishes and what knows the fleet, unless the caller brought its own."""
-        if self._receipts is None:
+        if self._aftercare.receipts is None:
             from trimtab_store.receipts import FleetReceipts  # noqa: PLC0415 - redis only where it is used
 
-            self._receipts = FleetReceipts(database_url, redis_url)
+            self._aftercare.receipts = FleetReceipts(database_url, redis_url)
         if redis_url is None:
             return
         from trimtab_store.publish import Publisher as RedisPublisher  # noqa: PLC0415 - redis only where it is used
         from trimtab_store.witness import RedisWitness  # noqa: PLC0415 - the same
 
         self.witness = RedisWitness(redis_url)
-        if self._publisher is None:
+        if self._aftercare.publisher is None:
             publisher = RedisPublisher.connect(database_url, redis_url)
             self._closing.callback(publisher.close)
-            self._publisher = publisher
+            self._aftercare.publisher = publisher
 
     def close(self) -> None:
         """Give back every connection."""
@@ -175,7 +170,7 @@ class Store:
 
     def submit(self, request: Request) -> Committed:
         """Commit a request, publish it, and renew the snapshots that are due."""
-        return self._after(self._writer().commit(request, lambda inside: self._planner.plan(inside, request)))
+        return self._aftercare.of(self._writer().commit(request, lambda inside: self._planner.plan(inside, request)))
 
     def rollback(
         self, environment: str, to_revision: int, *, author: str, reason: str = "", pin: bool = False
@@ -231,18 +226,8 @@ class Store:
         The new epoch's revisions start above everything that the database, Redis and agents' reports know; where Redis
         cannot be asked, name the highest known revision with `above`.
         """
-        witness = self.witness if above is None else None
-        floor = self.database.read(lambda connection: epochs.floor(connection, witness, above or 0))
-        declaration = Declaration(
-            from_revision=from_revision, reason=reason, lost=lost, author=author, above=floor
-        ).check()
-        request = Request(environment="", author=author, reason=reason, kind="epoch").check()
-        made = self._writer().commit_locked(
-            request,
-            lambda inside: epochs.lock(inside, declaration),
-            lambda inside, locked: epochs.plan(inside, declaration, locked),
-        )
-        return self._after(made)
+        words = Words(author=author, reason=reason, lost=lost, above=above)
+        return self._aftercare.of(recovery.declare(self._writer(), self.witness, words, from_revision))
 
     def backup(self, directory: Path) -> Manifest:
         """Write one state of the whole store into a new directory; needs a login that may read every table."""
@@ -256,29 +241,8 @@ class Store:
         Every file is checked against the manifest, and every chain, checksum and audit row is proven, before anything
         counts. Needs a login that owns the tables. `replace` says that what the store holds now may go.
         """
-        manifest = backup.read(directory)
-        witness = self.witness if above is None else None
-        lost = f"what came after revision {manifest.position.revision} of epoch {manifest.position.epoch}"
-        request = Request(environment="", author=author, reason=reason, kind="epoch").check()
-        declared: list[Declaration] = []
-
-        def take(connection: Connection) -> Locked:
-            bound(connection, None)
-            before = epochs.floor(connection, witness, above or 0)
-            backup.load(connection, directory, manifest, None, replace=replace)
-            after = epochs.floor(connection, witness, above or 0)
-            floor = Position(max(before.epoch, after.epoch), max(before.revision, after.revision))
-            declared.append(
-                Declaration(
-                    from_revision=manifest.position.revision, reason=reason, lost=lost, author=author, above=floor
-                ).check()
-            )
-            return epochs.lock(connection, declared[0])
-
-        made = self._writer().commit_locked(
-            request, take, lambda inside, locked: epochs.plan(inside, declared[0], locked)
-        )
-        return self._after(made)
+        words = Words(author=author, reason=reason, above=above)
+        return self._aftercare.of(recovery.restore(self._writer(), self.witness, words, directory, replace=replace))
 
     # Reading; more in `queries` and `history`
 
@@ -305,28 +269,7 @@ class Store:
         def make(inside: Connection) -> Plan:
             return environments.plan(inside, request, self._hooks, creates=creates)
 
-        return self._after(self._writer().commit(request, make))
-
-    def _after(self, made: Made) -> Committed:
-        """Publish, then sign what is due; first the snapshots where agents cannot do without."""
-        committed = replace(made.committed, receipts=self._receipts)
-        anew = made.plan is not None and (
-            made.plan.request.structure is not None or made.plan.request.epoch is not None
-        )
-        if anew:
-            self._renew(made, anew=True)
-        self._publish(committed.environments, [message.encode() for message in made.messages])
-        if not anew:
-            self._renew(made, anew=False)
-        return committed
-
-    def _renew(self, made: Made, *, anew: bool) -> None:
-        if self.snapshots is not None and made.messages:
-            self.snapshots.after(made.messages, anew=anew)
-
-    def _publish(self, names: Iterable[str], messages: Sequence[bytes]) -> None:
-        if self._publisher is not None:
-            self._publisher.publish(names, PUBLISH_SECONDS, messages)
+        return self._aftercare.of(self._writer().commit(request, make))
 
     def _writer(self) -> Committer:
         if self._committer is None:
@@ -344,19 +287,3 @@ def _import(imported: Imported, environment: str | None, author: str, reason: st
         kind="import",
         operations=(Replace(imported.items),),
     )
-
-
-def read_key(given: Path | str | SigningKey | None) -> SigningKey | None:
-    """A signing key from a file that only its owner may read; raises `SettingError`."""
-    if isinstance(given, SigningKey):
-        return given
-    named = given or os.environ.get(SIGNING_KEY)
-    if not named:
-        return None
-    path = Path(named)
-    try:
-        if path.stat().st_mode & _MODE:
-            raise SettingError(f"The signing key {path} is refused", "others may read it", f"chmod 600 {path}")
-        return SigningKey.from_bytes(path.read_bytes())
-    except OSError as error:
-        raise SettingError(f"The signing key {path} cannot be read", error.strerror or "", "Check the path") from error
