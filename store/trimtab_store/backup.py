@@ -15,13 +15,14 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from psycopg import sql
 
+from trimtab.model.canonical import Json
 from trimtab.model.errors import ConflictError, FilesRefused, UnavailableError, UsageError
 from trimtab.model.links import Position
 from trimtab.model.statements import Trust
@@ -42,6 +43,7 @@ class Saved:
 
     name: str
     columns: tuple[str, ...]
+    rows: int
     length: int
     sha256: str
 
@@ -54,20 +56,20 @@ class Manifest:
     schema: str
     tables: tuple[Saved, ...]
 
-    def encode(self) -> bytes:
+    @property
+    def rows(self) -> int:
+        """The rows of all tables."""
+        return sum(one.rows for one in self.tables)
+
+    def to_dict(self) -> dict[str, Json]:
         """The content of `manifest.json`."""
-        listed = [
-            {"name": one.name, "columns": one.columns, "length": one.length, "sha256": one.sha256}
-            for one in self.tables
-        ]
-        fields = {
+        return {
             "trimtab_backup": FORMAT,
             "schema": self.schema,
             "epoch": self.position.epoch,
             "revision": self.position.revision,
-            "tables": listed,
+            "tables": [{**asdict(one), "columns": list(one.columns)} for one in self.tables],
         }
-        return json.dumps(fields, indent=2).encode() + b"\n"
 
 
 def names() -> tuple[str, ...]:
@@ -88,7 +90,7 @@ def save(connection: Connection, directory: Path) -> Manifest:
         partial.mkdir(mode=0o700, parents=True)
         saved = tuple(_save_table(connection, partial, name) for name in names())
         manifest = Manifest(Position(head.epoch, head.revision), migrate.known()[-1], saved)
-        _write(partial / MANIFEST, iter([manifest.encode()]))
+        _write(partial / MANIFEST, iter([json.dumps(manifest.to_dict(), indent=2).encode() + b"\n"]))
         _sync(partial)
         partial.rename(directory)
         _sync(directory.parent)
@@ -144,7 +146,7 @@ def load(connection: Connection, directory: Path, manifest: Manifest, trust: Tru
     every = [sql.Identifier("trimtab", table.name) for table in tables.metadata.sorted_tables]
     connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(every)))
     for one in manifest.tables:
-        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(*_target(one))
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(*_target(one.name, one.columns))
         with connection.cursor().copy(statement) as copy:
             for piece in _pieces(directory / f"{one.name}.copy"):
                 copy.write(piece)
@@ -156,15 +158,15 @@ def load(connection: Connection, directory: Path, manifest: Manifest, trust: Tru
 
 def _save_table(connection: Connection, directory: Path, name: str) -> Saved:
     columns = tuple(column.name for column in tables.metadata.tables[f"trimtab.{name}"].columns if not column.computed)
-    one = Saved(name, columns, 0, "")
-    statement = sql.SQL("COPY {} ({}) TO STDOUT").format(*_target(one))
-    with connection.cursor().copy(statement) as copy:
+    statement = sql.SQL("COPY {} ({}) TO STDOUT").format(*_target(name, columns))
+    cursor = connection.cursor()
+    with cursor.copy(statement) as copy:
         length, digest = _write(directory / f"{name}.copy", (bytes(piece) for piece in copy))
-    return Saved(name, columns, length, digest)
+    return Saved(name, columns, cursor.rowcount, length, digest)
 
 
-def _target(one: Saved) -> tuple[sql.Composable, sql.Composable]:
-    return sql.Identifier("trimtab", one.name), sql.SQL(", ").join(map(sql.Identifier, one.columns))
+def _target(name: str, columns: Iterable[str]) -> tuple[sql.Composable, sql.Composable]:
+    return sql.Identifier("trimtab", name), sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def _write(path: Path, pieces: Iterator[bytes]) -> tuple[int, str]:
@@ -190,7 +192,9 @@ def _manifest(fields: Any) -> Manifest:
         raise ValueError(fields["trimtab_backup"])
     known = names()
     saved = tuple(
-        Saved(str(one["name"]), tuple(map(str, one["columns"])), int(one["length"]), str(one["sha256"]))
+        Saved(
+            str(one["name"]), tuple(map(str, one["columns"])), int(one["rows"]), int(one["length"]), str(one["sha256"])
+        )
         for one in fields["tables"]
     )
     if tuple(one.name for one in saved) != known:

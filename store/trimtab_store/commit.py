@@ -1,12 +1,12 @@
 """Step 3 of a commit: the short locked part, and what it means when it cannot be done.
 
-    round trip 1   (planning) head; items around the edit                       no transaction, no lock
-    round trip 2   BEGIN; stage the bulky rows; take the lock and the next revision; what others touched since
-                   here: does the plan still hold? sign a link for each line    the lock is held, nothing else is waited for
+    round trip 1   (planning) the head and the items around the edit: one statement, no transaction, no lock
+    round trip 2   BEGIN; stage the bulky rows, take the lock and the next revision, tell what others touched since
+                   the lock is held, and nothing else is waited for: does the plan still hold? sign each line's link
     round trip 3   versions, links, current items, audit; COMMIT
 
-Each is one pipeline. A plan that a moved head touches is rolled back and made again; after three of those the next one is
-made under the lock, so that every writer gets its turn.
+A plan that a moved head touches is rolled back and made again; after three of those the next one is made under the
+lock, so that every writer gets its turn.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _worth_another_try(error: BaseException | None) -> bool:
 
 
 class _Attempt:
-    """One try on one connection. `begun` is set with the transaction, `sent` once COMMIT may have reached the server."""
+    """One try on one connection. `begun` comes with the transaction, `sent` once COMMIT may have reached the server."""
 
     def __init__(self, key: SigningKey, request: Request, make_plan: MakePlan) -> None:
         self._key, self._request, self._make_plan = key, request, make_plan

@@ -1,13 +1,14 @@
 """The pool of connections to Postgres, and what its errors mean.
 
-One SQLAlchemy engine holds the pool; statements go through psycopg's own connection, in autocommit, so that the number of
-round trips stays visible. Nothing depends on session state: no prepared statements, so a transaction-mode pooler works.
+One SQLAlchemy engine holds the pool; statements go through psycopg's own connection, in autocommit, so that the
+number of round trips stays visible. Nothing depends on session state: no prepared statements, so a transaction-mode
+pooler works.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
@@ -66,7 +67,7 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def connection(self, seconds: float | None = ANSWER_SECONDS) -> Iterator[Connection]:
+    def connection(self, seconds: float | None = ANSWER_SECONDS) -> Generator[Connection]:
         """A connection of the pool, in autocommit; given back clean, or thrown away if it broke.
 
         Whoever waits longer than `seconds` in all for the server's answers gives up (see `bound`). Errors of Postgres
@@ -89,7 +90,8 @@ class Database:
             raise ConnectionLost("Postgres gives no answer", error.why, "Check the server and the network") from error
         finally:
             connection.deadline = None
-            if is_lost(connection) or self.engine.pool is not pool:  # a pool that was disposed of keeps what it gets back
+            # a pool that was disposed of keeps what it gets back
+            if is_lost(connection) or self.engine.pool is not pool:
                 pooled.invalidate()
             pooled.close()
 
@@ -121,7 +123,7 @@ class Database:
 
 
 def is_lost(connection: Connection) -> bool:
-    """Whether the server can say nothing more on this connection: it is closed, or stuck in an answer that broke off."""
+    """Whether the server can say nothing more here: the connection is closed, or stuck in an answer that broke off."""
     return (
         connection.closed
         or connection.broken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from trimtab.model import layers, structure
@@ -74,7 +74,6 @@ def plan(connection: Connection, request: Request, hooks: Sequence[Hook] = (), *
         read=tuple(sorted(read)),
         scopes=(EVERYTHING,),
         edits=(),
-        previous=(),
         change=change_of(request, ()),
         deltas=deltas,
         warnings=tuple(warnings),
@@ -129,9 +128,3 @@ def _checksum(connection: Connection, parent: str | None) -> int:
 
 def _request(edit: StructureEdit, author: str, reason: str) -> Request:
     return Request(environment=edit.environment, author=author, reason=reason, kind=_KIND, structure=edit).check()
-
-
-def listed(forest: Forest) -> Mapping[str, str | None]:
-    """The environments with their parents, parents first."""
-    order = sorted(forest.parents, key=lambda name: (forest.lineage(name).environments, name))
-    return {name: forest.parents[name] for name in order}

@@ -1,7 +1,8 @@
 """Declaring an epoch: the one way in which history may break, and only by somebody who says so (DESIGN §2).
 
-After a restore or a failover to a lagging standby the database holds less than agents have proven. The declaration names
-the cut and what was lost, links every environment anew, and takes its number above everything that anybody has seen.
+After a restore or a failover to a lagging standby the database holds less than agents have proven. The declaration
+names the cut and what was lost, links every environment anew, and takes its number above everything that anybody has
+seen.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from trimtab_store.editing import Request
 from trimtab_store.locking import LOCK_COLUMNS, WAIT_MS, Locked, locked_of
 from trimtab_store.planning import Plan, change_of
 
-_LOCK: Final = f"SELECT {LOCK_COLUMNS} FROM trimtab.trimtab_lock_epoch_v1(%s, %s, %s, %s, %s)"
+_LOCK: Final = LOCK_COLUMNS + " FROM trimtab.trimtab_lock_epoch_v1(%s, %s, %s, %s, %s)"
 
 
 class Witness(Protocol):
@@ -27,6 +28,7 @@ class Witness(Protocol):
 
     def highest(self, environments: Sequence[str]) -> Position:
         """The highest epoch and the highest revision, each on its own, that it has seen; raises `UnavailableError`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Declaration:
 
 
 def floor(connection: Connection, witness: Witness | None, least: int = 0) -> Position:
-    """Above what a new epoch must lie: the database, its agents' reports, Redis, and a number that the operator names."""
+    """What a new epoch must lie above: the database, agents' reports, Redis, and a number that the operator names."""
     now = reading.head(connection)
     row = connection.execute(
         "SELECT coalesce(max((report ->> 'epoch')::bigint), 0),"
@@ -97,7 +99,6 @@ def plan(connection: Connection, declaration: Declaration, locked: Locked) -> Pl
         read=tuple(names),
         scopes=(),
         edits=(),
-        previous=(),
         change=change_of(request, ()),
         deltas=dict.fromkeys(names, 0),
     )

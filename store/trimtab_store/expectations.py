@@ -50,7 +50,7 @@ def check(connection: Connection, request: Request, now: State, expected: int) -
 
 
 def label_sets(*found: State) -> list[dict[str, str]]:
-    """Every combination of labels that some reader of these states could have, as far as their layers tell readers apart.
+    """Every combination of labels that a reader of these states could have, as far as layers tell readers apart.
 
     The combinations are the unions of selectors that can meet, the empty one included: for any reader, the union of all
     selectors that match it resolves exactly as its own labels do.

@@ -17,7 +17,8 @@ from trimtab_store.database import Connection, Database
 DEFAULT_LIMIT: Final = 50
 
 _LINE: Final = """
-    SELECT v.epoch, v.revision, coalesce(v.environment, ''), v.kind, v.author, v.reason, v.urgent, v.committed_at, l.hash,
+    SELECT v.epoch, v.revision, coalesce(v.environment, ''), v.kind, v.author, v.reason, v.urgent, v.committed_at,
+    l.hash,
            (SELECT count(*) FROM trimtab.configuration_items AS i WHERE i.version_id = v.version_id)
       FROM trimtab.links AS l
       JOIN trimtab.configuration_versions AS v USING (revision)
@@ -64,7 +65,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathEntry:
-    """What one revision did to one item. `old` and `new` are canonical bytes, `HIDDEN` for a tombstone, None for absent."""
+    """What one revision did to one item.
+
+    `old` and `new` are canonical bytes, `HIDDEN` for a tombstone, None for absent.
+    """
 
     position: Position
     environment: str
@@ -105,7 +109,7 @@ class History:
     def path(
         self, path: str, environment: str, *, limit: int = DEFAULT_LIMIT, before: int | None = None
     ) -> tuple[PathEntry, ...]:
-        """What revisions did at and below a path, and at its ancestors, in the environment and what it inherits from."""
+        """What revisions did at, below and above a path, in the environment and what it inherits from."""
         wanted = paths.canonical(path)
 
         def work(connection: Connection) -> tuple[PathEntry, ...]:

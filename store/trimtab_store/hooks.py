@@ -1,9 +1,9 @@
 """Validation hooks: what may say no to a change before it is committed.
 
-A hook is a function of one document before and after the change, as readers with certain labels see it. It answers with
-messages; one message for a label set that the configuration itself declares refuses the whole change, one for labels that
-only agents reported becomes a warning. Hooks run outside every lock, in the process that writes; they read nothing else
-and may be called again for the same change.
+A hook is a function of one document before and after the change, as readers with certain labels see it. It answers
+with messages; one message for a label set that the configuration itself declares refuses the whole change, one for
+labels that only agents reported becomes a warning. Hooks run outside every lock, in the process that writes; they
+read nothing else and may be called again for the same change.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Sides:
 def targets(sides: Sides, edited_layers: Iterable[str], reported: Iterable[Labels]) -> Targets:
     """Whom the edit can reach in one line.
 
-    Declared are the bots of `fleet.bots`, each also with the node and region that an edited layer names; where no bot is
-    declared, the edited layers' own labels, so that an edit is never looked at by nobody.
+    Declared are the bots of `fleet.bots`, each also with the node and region that an edited layer names; where no bot
+    is declared, the edited layers' own labels, so that an edit is never looked at by nobody.
     """
     found: list[dict[str, str]] = []
     places = [dict(layers.parse(text).labels) for text in sorted(set(edited_layers))]
@@ -80,7 +80,7 @@ def targets(sides: Sides, edited_layers: Iterable[str], reported: Iterable[Label
 def run(
     hooks: Sequence[Hook], sides: Sides, of: Targets, touched: Iterable[str], words: tuple[str, bool]
 ) -> Iterator[str]:
-    """Call every hook for every touched document and target; yields the warnings, raises `HookRefused` with the refusals.
+    """Call every hook for every touched document and target; yields warnings, raises `HookRefused` with the refusals.
 
     `words` are author and urgency. Targets that see the same are asked about once.
     """

@@ -1,4 +1,4 @@
-"""Loading a tree of files as commits: environments that are missing are created, then each gets its items in one revision."""
+"""Loading a tree of files as commits: missing environments are created, each gets its items in one revision."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ class Loads(Protocol):
 def load_tree(
     store: Loads, tree: FleetTree, *, author: str, reason: str, only_new: Callable[[str], bool]
 ) -> list[Committed]:
-    """The commits that bring a store to a tree, parents first; an environment that is there already is left alone unless
-    `only_new` says otherwise. Loading the same tree again commits nothing.
+    """The commits that bring a store to a tree, parents first; loading the same tree again commits nothing.
+
+    An environment that is there already is left alone where `only_new` says so.
     """
     done: list[Committed] = []
     for one in tree.environments:

@@ -35,14 +35,14 @@ _AUDITED_PATHS: Final = 100
 
 _STAGE: Final = "SELECT trimtab.trimtab_stage_v1(%s, %s, %s, %s::text[], %s::text[], %s::bytea[])"
 LOCK_COLUMNS: Final = (
-    "epoch, revision, structure_revision, moved_at, environment, head_epoch, head_revision, head_hash, head_checksum"
+    "SELECT epoch, revision, structure_revision, moved_at,"
+    " environment, head_epoch, head_revision, head_hash, head_checksum"
 )
-_BEGIN: Final = f"""
-    SELECT {LOCK_COLUMNS}, touched_environment, touched_path
-      FROM trimtab.trimtab_begin_v1(
-           %s, %s, %s, %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s, %s, %s, %s)
-"""
-_LOCK: Final = f"SELECT {LOCK_COLUMNS} FROM trimtab.trimtab_lock_v1(%s::text[], %s, %s)"
+_BEGIN: Final = (
+    LOCK_COLUMNS + ", touched_environment, touched_path FROM trimtab.trimtab_begin_v1("
+    "%s, %s, %s, %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s, %s, %s, %s)"
+)
+_LOCK: Final = LOCK_COLUMNS + " FROM trimtab.trimtab_lock_v1(%s::text[], %s, %s)"
 _HEADS: Final = (
     "SELECT environment, epoch, revision, hash, checksum FROM trimtab.line_heads WHERE environment = ANY(%s::text[])"
 )

@@ -34,7 +34,7 @@ class Draft:
     environment: str
     before: State
     state: State
-    touched: set[Place] = field(default_factory=set)
+    touched: set[Place] = field(default_factory=set[Place])
 
     def own(self, layer: str, path: str) -> list[tuple[str, bytes]]:
         """The environment's own items of a layer at and below a path."""
@@ -81,12 +81,15 @@ class Operation(Protocol):
     @property
     def scope(self) -> str:
         """The canonical path at, below and above which it has to see items, or `EVERYTHING`."""
+        ...
 
     def apply(self, draft: Draft) -> None:
         """Do it to the draft; raises what cannot be done."""
+        ...
 
     def words(self) -> Json:
         """What it asks for, for telling two requests apart."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +237,7 @@ class Replace:
 
 
 def leaves_of(layer: str, path: str, value: object, *, merges: bool = False) -> Leaves:
-    """A `set` or `merge` after every check that needs no database; raises `PathError`, `ValueRefused` or `LayerError`."""
+    """A `set` or `merge` after every check without a database; raises `PathError`, `ValueRefused` or `LayerError`."""
     text = paths.canonical(path)
     found = tuple(items.leaves(text, value))
     for leaf, content in found:

@@ -22,7 +22,7 @@ _BY_KEY: Final = """
 
 
 def find(connection: Connection, request: Request) -> Committed | None:
-    """The commit that this request's idempotency key made; raises `IdempotencyMismatch` if it asked for something else."""
+    """The commit that the idempotency key made; raises `IdempotencyMismatch` if that asked for something else."""
     row = connection.cursor(binary=True).execute(_BY_KEY, (request.idempotency_key,)).fetchone()
     if row is None:
         return None

@@ -7,13 +7,15 @@ moved head matters.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, cast
 
 from trimtab.model import documents, labels, layers, paths, resolution
 from trimtab.model.changes import Change
+from trimtab.model.errors import LayerError
 from trimtab.model.items import Item, LeafEdit
 from trimtab.model.states import State
 from trimtab.model.structure import Forest
@@ -31,8 +33,8 @@ LABELS_SCOPE: Final = "fleet.bots"
 class Plan:
     """What a request means against `head`.
 
-    `read` are the environments and `scopes` the paths whose items it depends on; `previous` is what stood where the edits
-    are; `deltas` is by how much each extended line's checksum grows (modulo 2^256).
+    `read` are the environments and `scopes` the paths whose items it depends on; `deltas` is by how much each extended
+    line's checksum grows (modulo 2^256).
     """
 
     request: Request
@@ -41,7 +43,6 @@ class Plan:
     read: tuple[str, ...]
     scopes: tuple[str, ...]
     edits: tuple[LeafEdit, ...]
-    previous: tuple[bytes | None, ...]
     change: bytes
     deltas: Mapping[str, int]
     warnings: tuple[str, ...] = ()
@@ -126,14 +127,13 @@ class Planner:
             read=known.near(request.environment),
             scopes=(EVERYTHING,) if self.hooks and hooks.touches_labels(edit.path for edit in edits) else scopes,
             edits=edits,
-            previous=tuple(edited.content(request.environment, edit.layer, edit.path) for edit in edits),
             change=change_of(request, edits),
             deltas={name: checksum_delta(reached) for name, reached in sides.items()},
             warnings=warnings,
         )
 
     def _scopes(self, request: Request) -> tuple[str, ...]:
-        """What to read: the touched paths; their whole documents and every bot's labels where somebody looks at them."""
+        """What to read: the touched paths; whole documents and every bot's labels where somebody looks at them."""
         scopes = request.scopes
         if self.hooks or request.expect is not None:
             scopes = outermost(documents.document_of(scope) if scope else scope for scope in scopes)
@@ -201,8 +201,7 @@ class _Reader:
         found: dict[str, list[dict[str, str]]] = {}
         for environment, claimed in rows:
             if isinstance(claimed, dict):
-                identity = {str(k): str(v) for k, v in claimed.items() if k in layers.IDENTITY_DIMENSIONS}
-                found.setdefault(environment, []).append(identity)
+                found.setdefault(environment, []).append(_identity(cast("dict[str, object]", claimed)))
         return found
 
     def whole(self, sides: Sides, environment: str, edits: Sequence[LeafEdit]) -> Sides:
@@ -210,6 +209,16 @@ class _Reader:
         lineage = sides.before.lineage
         before = reading.state_of(lineage, reading.items(self._connection, lineage.environments, (EVERYTHING,)))
         return Sides(before, before.apply(environment, edits))
+
+
+def _identity(claimed: Mapping[str, object]) -> dict[str, str]:
+    """The identity labels in a report, less what is none: agents write these, and no report may stop a commit."""
+    found: dict[str, str] = {}
+    for dimension, label in claimed.items():
+        if isinstance(label, str):
+            with contextlib.suppress(LayerError):
+                found.update(layers.check_identity({dimension: label}))
+    return found
 
 
 def neighbourhood(forest: Forest, environment: str) -> tuple[str, ...]:

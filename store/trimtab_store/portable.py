@@ -11,8 +11,9 @@
         empty: [token]
       mode=live: …
 
-`values` nests items by their segments. What a nested object cannot say stands beside it: `hidden` lists tombstones, `empty`
-lists empty objects that have other items below them. Nothing is lost either way: importing an export changes nothing.
+`values` nests items by their segments. What a nested object cannot say stands beside it: `hidden` lists tombstones,
+`empty` lists empty objects that have other items below them. Nothing is lost either way: importing an export changes
+nothing.
 """
 
 from __future__ import annotations
@@ -123,8 +124,8 @@ def _read_layer(layer: str, content: Json, found: dict[Place, bytes]) -> None:
         listed = fields.get(name, [])
         if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
             raise ValueRefused("This file is refused", f"{name} of {layer or 'common'} is no list of paths", _REMEDY)
-        for path in listed:
-            _add(found, layer, paths.canonical(str(path)), leaf)
+        for one in listed:
+            _add(found, layer, paths.canonical(str(one)), leaf)
     for path in [path for (at, path), leaf in found.items() if at == layer and leaf not in {HIDDEN, _EMPTY_OBJECT}]:
         for above in paths.parents(path):
             if found.get((layer, above)) not in {None, HIDDEN, _EMPTY_OBJECT}:

@@ -36,8 +36,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """Reads one store. `labels` are those of a process (node, region, bot); attribute labels follow from the
-    configuration as they do in an agent, and may be overridden to ask what would be.
+    """Reads one store.
+
+    `labels` are those of a process (node, region, bot); attribute labels follow from the configuration as they do in an
+    agent, and may be overridden to ask what would be.
     """
 
     database: Database

@@ -1,8 +1,8 @@
 """What the writer's side reads of the store: its head, its environments, and items now or at a revision.
 
-Every function takes a connection; whoever calls decides in which transaction. Scopes are canonical paths that lie below no
-other one; reading a scope means the items at it, below it and at its ancestors. The cost is in what is found, not in what
-is held.
+Every function takes a connection; whoever calls decides in which transaction. Scopes are canonical paths that lie
+below no other one; reading a scope means the items at it, below it and at its ancestors. The cost is in what is
+found, not in what is held.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from trimtab_store.writer import Difference
 
 @dataclass(slots=True)
 class Rollback:
-    """The operation. After `apply`, `inherited` lists what still differs through a parent and `pinned` what was written."""
+    """The operation; `apply` leaves in `inherited` what still differs through a parent, in `pinned` what it wrote."""
 
     then: State
     revision: int
@@ -70,8 +70,8 @@ def own_items(state: State) -> Mapping[Place, bytes]:
 def _pin(draft: Draft, then: State, revision: int) -> tuple[str, ...]:
     """Write overrides until every reader sees what it saw; raises `ValidationError` where that cannot be.
 
-    Readers are told apart by the combinations of labels that layers name, from the least specific on: an override for one
-    combination decides for it and leaves the less specific ones alone.
+    Readers are told apart by the combinations of labels that layers name, from the least specific on: an override for
+    one combination decides for it and leaves the less specific ones alone.
     """
     combinations = label_sets(then, draft.state)
     order = draft.before.lineage

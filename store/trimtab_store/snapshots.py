@@ -1,8 +1,8 @@
 """Signed snapshots: made by the writer's side after a commit, outside the lock, where they are due.
 
-Due are the first link of a line in its epoch, every change of structure or epoch, and a line whose changes since the last
-snapshot have grown beyond a quarter of it (and beyond `LEAST_BYTES`, so that small environments are not signed at every
-commit). What fails is tried again at the next commit.
+Due are the first link of a line in its epoch, every change of structure or epoch, and a line whose changes since the
+last snapshot have grown beyond a quarter of it (and beyond `LEAST_BYTES`, so that small environments are not signed
+at every commit). What fails is tried again at the next commit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _STANDING: Final = """
                        FROM trimtab.links AS l
                        JOIN trimtab.configuration_versions AS v USING (revision)
                        JOIN trimtab.changes AS c USING (version_id)
-                      WHERE l.environment = h.environment AND l.epoch = h.epoch AND l.revision > s.revision), 0)::bigint,
+                      WHERE l.environment = h.environment AND l.epoch = h.epoch AND l.revision > s.revision),
+                      0)::bigint,
            EXISTS (SELECT
                      FROM trimtab.links AS l
                      JOIN trimtab.configuration_versions AS v USING (revision)
@@ -67,7 +68,7 @@ class Snapshots:
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def after(self, messages: Sequence[Message], *, anew: bool) -> None:
-        """Look after the lines of a commit; `anew` says that it was one of structure or epoch. Never raises for a server."""
+        """Look after the lines of a commit, one of structure or epoch if `anew`. Never raises for a server."""
         asked: list[str] = []
         with self._turn:
             for message in messages:
@@ -98,7 +99,7 @@ class Snapshots:
         return tuple(made)
 
     def make(self, environment: str) -> Position:
-        """Sign the newest state of a line and keep it; raises `UnavailableError` if what Postgres holds does not add up."""
+        """Sign the newest state of a line and keep it; raises `UnavailableError` if what is held does not add up."""
         snapshot = self.database.snapshot(lambda connection: newest(connection, environment))
         text = snapshots.encode(snapshot)
         statement = snapshots.sign(snapshot, text, self.key)

@@ -234,14 +234,21 @@ class Store:
         return self.database.snapshot(lambda connection: backup.save(connection, directory), seconds=None)
 
     def restore(
-        self, directory: Path, *, reason: str, author: str, above: int | None = None, replace: bool = False
+        self,
+        directory: Path,
+        *,
+        reason: str,
+        author: str,
+        lost: str = "",
+        above: int | None = None,
+        replace: bool = False,
     ) -> Committed:
         """Put a backup in place and declare a new epoch above everything known, in one transaction.
 
         Every file is checked against the manifest, and every chain, checksum and audit row is proven, before anything
         counts. Needs a login that owns the tables. `replace` says that what the store holds now may go.
         """
-        words = Words(author=author, reason=reason, above=above)
+        words = Words(author=author, reason=reason, lost=lost, above=above)
         return self._aftercare.of(recovery.restore(self._writer(), self.witness, words, directory, replace=replace))
 
     # Reading; more in `queries` and `history`

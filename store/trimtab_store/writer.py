@@ -151,7 +151,7 @@ class Receipts(Protocol):
     """Knows what agents reported."""
 
     def wait(self, committed: Committed, timeout: float) -> WaitOutcome:
-        """Return once every live agent of `committed.environments` serves the revision, at most `timeout` seconds later."""
+        """Return once every live agent of the reached environments serves the revision, at most `timeout` s later."""
         ...
 
 

@@ -14,6 +14,7 @@ from tests.integration.conftest import KEY
 from tests.support import servers
 from tests.support.servers import Database
 from trimtab.model import errors
+from trimtab.model.canonical import Json
 from trimtab.model.links import Position
 from trimtab.model.values import thaw
 from trimtab_store import backup
@@ -34,7 +35,8 @@ def full(store: Store, database: Database) -> Iterator[Store]:
     with owner(database) as made:
         with made.edit("base", author="ada", reason="first") as edit:
             text = "tab\there\\n é \u2028"
-            edit.set("risk.global", {"x": 1.0, "text": text, "deep": {"list": [1, {"a": []}], "empty": {}}})
+            deep: Json = {"list": [1, {"a": []}], "empty": {}}
+            edit.set("risk.global", {"x": 1.0, "text": text, "deep": deep})
             edit.set("risk.global.x", 2, "mode=live")
             edit.hide("gone.one")
         with made.edit("production", author="ada", idempotency_key="k") as edit:

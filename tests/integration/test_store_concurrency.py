@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -32,7 +32,7 @@ def check_everything(database: Database) -> int:
     """Prove every chain, checksum and audit row; the number of revisions."""
     with Store.connect(database.url) as owner:
         owner.database.read(lambda connection: prove(connection, KEY.trust()))
-        return owner.database.read(lambda connection: _count(connection))
+        return owner.database.read(_count)
 
 
 def _count(connection: Connection) -> int:
@@ -42,7 +42,7 @@ def _count(connection: Connection) -> int:
 
 
 @contextmanager
-def meddling(monkeypatch: pytest.MonkeyPatch, meddle: Callable[[int], None]) -> Iterator[None]:
+def meddling(monkeypatch: pytest.MonkeyPatch, meddle: Callable[[int], None]) -> Generator[None]:
     """Between each plan and its lock, let somebody else do something (the argument counts plans from 0)."""
     plans = iter(range(1000))
     busy = threading.local()
@@ -108,7 +108,9 @@ def test_two_writers_with_expect_never_lose_an_update(connect_store: ConnectStor
     assert refusals > 0, "they met"
 
 
-def test_two_writers_on_one_path_are_put_in_order(store: Store, connect_store: ConnectStore, database: Database) -> None:
+def test_two_writers_on_one_path_are_put_in_order(
+    store: Store, connect_store: ConnectStore, database: Database
+) -> None:
     writers = [connect_store(pool_size=1) for _ in range(2)]
 
     def work(number: int) -> list[int]:
@@ -124,7 +126,7 @@ def test_two_writers_on_one_path_are_put_in_order(store: Store, connect_store: C
 def test_a_head_moved_elsewhere_is_rebased_without_a_second_plan(
     store: Store, connect_store: ConnectStore, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
-    other, plans = connect_store(), []
+    other, plans = connect_store(), list[int]()
     with meddling(monkeypatch, lambda turn: plans.append(write(other, "base", "else.where.v", turn))):
         revision = write(store, "production", "a.b", 1)
     assert plans == [4]
@@ -135,7 +137,7 @@ def test_a_head_moved_elsewhere_is_rebased_without_a_second_plan(
 def test_a_head_moved_right_here_is_planned_again_and_at_last_under_the_lock(
     store: Store, connect_store: ConnectStore, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
-    other, turns = connect_store(), []
+    other, turns = connect_store(), list[int]()
 
     def meddle(turn: int) -> None:
         if turn < commit.FAILURES:
@@ -209,7 +211,11 @@ def test_structure_and_edits_at_once_keep_every_line_whole(
             mine.reparent_environment(f"e{turn}", "testing", author="t")
 
     with ThreadPoolExecutor(3) as pool:
-        for done in [pool.submit(edits, writers[0]), pool.submit(edits, writers[1]), pool.submit(structure, writers[2])]:
+        for done in [
+            pool.submit(edits, writers[0]),
+            pool.submit(edits, writers[1]),
+            pool.submit(structure, writers[2]),
+        ]:
             done.result()
     check_everything(database)
     assert thaw(store.get("a.b", "e5").value) == 14
@@ -292,7 +298,8 @@ def _rows_read(writer: Store, do: Callable[[], object]) -> dict[str, int]:
         with writer.database.connection() as mine:
             mine.execute("SELECT pg_stat_force_next_flush()")
             rows = mine.execute(
-                "SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) + n_tup_ins + n_tup_upd + n_tup_del"
+                "SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
+                " + n_tup_ins + n_tup_upd + n_tup_del"
                 " FROM pg_stat_user_tables WHERE schemaname = 'trimtab'"
             ).fetchall()
         return dict(rows)

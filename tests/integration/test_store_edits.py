@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -147,7 +148,7 @@ HOSTILE = [
     "%s %(x)s $1 ${x} {{x}}",
     "redis.call('FLUSHALL')",
     "\x1b[2J\x1b]0;owned\x07",
-    "‮⁦evil⁩",
+    "\u202e\u2066evil\u2069",
     "é e\u0301 \u200d 👩‍👩‍👧 \uffff",
     "\\x00 \\u0000 \\",
     "x" * 30_000,
@@ -192,7 +193,11 @@ REFUSED: dict[str, tuple[type[errors.TrimtabError], str, Write]] = {
         "mode",
         lambda edit: edit.set("fleet.bots.x.labels.strategy", "mm", "mode=live"),
     ),
-    "label that is no string": (errors.ValueRefused, "flat object", lambda edit: edit.set("fleet.bots.x.labels.mode", 1)),
+    "label that is no string": (
+        errors.ValueRefused,
+        "flat object",
+        lambda edit: edit.set("fleet.bots.x.labels.mode", 1),
+    ),
     "scalar over a subtree": (errors.LayerConflict, "taken", lambda edit: edit.set("taken", 1, "mode=live")),
     "subtree under a scalar": (errors.LayerConflict, "taken.scalar", lambda edit: edit.set("taken.scalar.x", 1)),
 }
@@ -279,7 +284,7 @@ def test_without_a_signing_key_a_store_reads_and_refuses_to_write(connect_store:
         write(reader, "base", "a.b", 2)
 
 
-def test_a_signing_key_that_others_may_read_is_refused(database: Database, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_signing_key_that_others_may_read_is_refused(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_bytes(b"{}")
     path.chmod(0o644)
@@ -288,7 +293,8 @@ def test_a_signing_key_that_others_may_read_is_refused(database: Database, tmp_p
 
 
 def test_everything_that_was_written_can_be_proven(store: Store, database: Database) -> None:
-    write(store, "base", "a.b", {"x": [1, {}, "é"], "y": {}})
+    value: Json = {"x": [1, {}, "é"], "y": {}}
+    write(store, "base", "a.b", value)
     write(store, "production", "a.b.x", 1, "mode=live")
     with store.edit("production", author=AUTHOR) as edit:
         edit.hide("a.b.y")

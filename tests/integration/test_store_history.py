@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from datetime import timedelta, timezone
 from typing import TypeAlias
 
+import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.integration.conftest import KEY
 from tests.support.servers import Database
@@ -53,7 +56,8 @@ def model_leaves(path: str, value: Json) -> dict[str, bytes]:
 def random_value(rng: random.Random, depth: int = 0) -> Json:
     if depth < 2 and rng.random() < 0.4:
         return {rng.choice("bcdxy"): random_value(rng, depth + 1) for _ in range(rng.randint(0, 3))}
-    return rng.choice([rng.randint(0, 5), rng.random(), "text", None, True, [1, {"z": []}], "é\u2028"])
+    choices: list[Json] = [rng.randint(0, 5), rng.random(), "text", None, True, [1, {"z": []}], "é\u2028"]
+    return rng.choice(choices)
 
 
 def random_edit(store: Store, model: Model, rng: random.Random) -> Committed | None:
@@ -168,7 +172,7 @@ def test_a_rollback_lists_what_a_parent_changed_and_pins_it(store: Store) -> Non
         edit.set("risk.global.x", 5)
         edit.set("risk.global.x", 7, "mode=live")
         edit.unset("risk.global.gone")
-        edit.set("risk.global.new", True)
+        edit.set("risk.global.new", value=True)
     rolled = store.rollback("production", to, author="test", reason="undo")
     assert {(one.layer, one.path) for one in rolled.inherited} == {
         ("", "risk.global.gone"),
@@ -236,7 +240,7 @@ def test_a_time_names_the_revision_that_stood_then(store: Store) -> None:
 
 def test_what_is_not_there_is_answered_with_the_nearest_name(store: Store) -> None:
     write(store, "base", "risk.global.max_leverage", 1)
-    with pytest.raises(errors.PathNotFound, match="risk.global.max_leverage"):
+    with pytest.raises(errors.PathNotFound, match=r"risk\.global\.max_leverage"):
         store.get("risk.global.max_levrage", "production")
     with pytest.raises(errors.EnvironmentNotFound, match="production"):
         store.get("risk.global.max_leverage", "produktion")
@@ -263,7 +267,8 @@ def test_explain_shows_every_layer_the_winner_first(store: Store) -> None:
 
 def rich(store: Store) -> None:
     with store.edit("production", author="test") as edit:
-        edit.set("n.v", {"one": 1, "float": 1.0, "big": 2**63 - 1, "tiny": 5e-324, "list": [1, {"a": []}], "none": None})
+        numbers: Json = {"one": 1, "float": 1.0, "big": 2**63 - 1, "tiny": 5e-324, "list": [1, {"a": []}], "none": None}
+        edit.set("n.v", numbers)
         edit.set("n.empty", {})
         edit.set("n.empty.below", 1)
         edit.set("n.text", {"yes": "yes", "no": "no", "num": "007", "multi": "a\nb", "bidi": "\u202e", "tab": "\t"})
@@ -335,7 +340,7 @@ def test_environments_inherit_and_move(store: Store) -> None:
     assert thaw(store.get("a.b", "paper").value) == 1
     store.create_environment("other", author="test", dimensions=["mode"])
     store.reparent_environment("paper", "other", author="test")
-    assert store.queries.document("paper").value == {}
+    assert thaw(store.queries.document("paper").value) == {}
     assert store.forest().lineage("paper").dimensions == ("mode",)
     assert store.queries.forest(as_of=5).lineage("paper").environments == ("base", "production", "paper")
     store.reparent_environment("paper", None, author="test")
@@ -348,11 +353,14 @@ def test_structure_that_cannot_be_is_refused(store: Store) -> None:
     write(store, "production", "a.b", 1, "mode=live")
     write(store, "testing", "a.b.c", 1, "mode=live")
     store.create_environment("narrow", author="test", dimensions=["region"])
-    for kind, attempt in (
+    refused: list[tuple[type[errors.TrimtabError], Callable[[], object]]] = [
         (errors.StructureRefused, lambda: store.create_environment("base", author="t")),
         (errors.StructureRefused, lambda: store.create_environment("Bad Name", author="t")),
         (errors.EnvironmentNotFound, lambda: store.create_environment("x", parent="bas", author="t")),
-        (errors.StructureRefused, lambda: store.create_environment("x", parent="base", dimensions=["mode"], author="t")),
+        (
+            errors.StructureRefused,
+            lambda: store.create_environment("x", parent="base", dimensions=["mode"], author="t"),
+        ),
         (errors.StructureRefused, lambda: store.reparent_environment("base", "production", author="t")),
         (errors.EnvironmentNotFound, lambda: store.reparent_environment("bse", None, author="t")),
         (errors.LayerConflict, lambda: store.reparent_environment("testing", "production", author="t")),
@@ -360,7 +368,8 @@ def test_structure_that_cannot_be_is_refused(store: Store) -> None:
         (errors.StructureRefused, lambda: store.declare_dimensions("base", ["region"], author="t")),
         (errors.StructureRefused, lambda: store.declare_dimensions("production", ["mode"], author="t")),
         (errors.StructureRefused, lambda: store.declare_dimensions("base", ["mode", "mode"], author="t")),
-    ):
+    ]
+    for kind, attempt in refused:
         with pytest.raises(kind):
             attempt()
     assert store.history.environment("narrow", limit=1)[0].position.revision == 6, "nothing was committed"
@@ -422,9 +431,6 @@ def test_an_epoch_links_every_environment_anew_above_everything_known(store: Sto
 
 
 def test_an_epoch_lies_above_what_agents_reported(store: Store, database: Database) -> None:
-    import psycopg  # noqa: PLC0415
-    from psycopg.types.json import Jsonb  # noqa: PLC0415
-
     with psycopg.connect(database.url, autocommit=True) as admin:
         for name, report in (
             ("a1", {"epoch": 4, "revision": 50, "proven": 70}),

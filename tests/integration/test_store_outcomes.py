@@ -50,9 +50,11 @@ def test_the_same_key_with_other_edits_is_refused(store: Store) -> None:
 
 
 def test_a_key_used_by_many_at_once_commits_once(connect_store: ConnectStore, store: Store) -> None:
+    del store  # it made the environments
     writers = [connect_store(pool_size=1) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda one: write(one, "base", "a.b", 1, idempotency_key="k"), writers))
+        asked = [pool.submit(write, one, "base", "a.b", 1, idempotency_key="k") for one in writers]
+    done = [one.result() for one in asked]
     assert {one.revision for one in done} == {4}
     assert sum(not one.replayed for one in done if one.created) == 1
 
@@ -169,7 +171,9 @@ def test_a_lost_commit_without_a_key_is_unknown_and_not_repeated(far: Store, pro
 
 
 def test_a_commit_that_never_arrived_is_known_not_to_be(far: Store, proxy: Proxy, store: Store) -> None:
-    proxy.drop_replies_matching(b"trimtab_commit_v1")  # its answer is lost and the connection reset before COMMIT is done
+    proxy.drop_replies_matching(
+        b"trimtab_commit_v1"
+    )  # its answer is lost and the connection reset before COMMIT is done
     try:
         committed = write(far, "base", "a.b", 1, idempotency_key="k")
     except errors.UnavailableError as error:
