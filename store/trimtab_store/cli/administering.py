@@ -73,44 +73,37 @@ def relay(directory: options.Directory = None, seconds: options.Seconds = None) 
 @command(app, "backup")
 def backup(
     given: options.Common,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; must not exist.")],
+    file: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="Where to write it; must not exist.")],
 ) -> None:
-    """Write the whole store, history and audit included, to one file that is verified as it is written.
+    """Write the whole store, history and audit included, to a new directory.
 
     Example: trimtab backup trimtab-2026-01-05.backup
     """
-    from trimtab_store import backup as backups  # noqa: PLC0415 - only where it is used
+    from trimtab_store.store import Store  # noqa: PLC0415 - only where it is used
 
-    done = backups.backup(connecting.find(given.directory).owner_url, file, progress=say)
+    with Store.connect(connecting.find(given.directory).owner_url) as store:
+        done = store.backup(file)
     if given.as_json:
         print_json(done.to_dict())
     else:
-        print_lines([f"Wrote {file}: head {done.head}, {done.rows} rows."])
+        print_lines([f"Wrote {file}: head {done.position}, {done.rows} rows."])
 
 
 @command(app, "restore")
 def restore(
     given: options.Committing,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `trimtab backup` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="What `trimtab backup` wrote.")],
     lost: Annotated[str, typer.Option("--lost", help="What is known to be lost.", metavar="TEXT")] = "",
 ) -> None:
     """Fill an empty, migrated database from a backup, and declare a new epoch that every agent follows.
 
     Example: trimtab restore trimtab-2026-01-05.backup --reason "the disk of db-1 died"
     """
-    from trimtab_store import backup as backups  # noqa: PLC0415 - only where it is used
+    from trimtab_store.store import Store  # noqa: PLC0415 - only where it is used
 
     found = connecting.find(given.directory)
-    done = backups.restore(
-        found.owner_url,
-        file,
-        redis_url=found.redis_url,
-        signing_key=found.signing_key,
-        reason=given.reason,
-        lost=lost,
-        author=given.who,
-        progress=say,
-    )
+    with Store.connect(found.owner_url, found.redis_url, signing_key=found.signing_key) as store:
+        done = store.restore(file, reason=given.reason, lost=lost, author=given.who)
     if given.as_json:
         print_json(done.to_dict())
     else:
