@@ -13,6 +13,8 @@ from tests.support.fleet import SETTLE_SECONDS, Stand, eventually
 from tests.support.load import load
 from tests.support.proxied import redis_url
 from tests.support.proxy import Proxy
+from tests.support.published import texts_in_stream
+from trimtab.model.published import INLINE, Names
 from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.embedded.redis_programs import Flavour, installed_flavours
 
@@ -108,10 +110,18 @@ def test_slow_subscribers_are_thrown_out(one_stand: Stand, own_redis: MakeRedis,
         stand.relay()
         stand.redis_url = redis_url(server, proxy)
         stand.fleet()
+        with store.edit("base", author="test") as edit:
+            edit.set("load.long", "x" * 30_000)
         proxy.blackhole("down")
-        for number in range(60):  # 30 KiB each: more than the buffers of two sockets, a proxy and the limit hold
+        for environment in ("production", "testing"):  # true news, more of it than all buffers on the way hold
+            news = texts_in_stream(admin, environment)[-1]
+            with admin.pipeline(transaction=False) as pipeline:
+                for _ in range(150):
+                    pipeline.publish(Names(environment).changes, INLINE + news)
+                pipeline.execute()
+        for number in range(5):
             with store.edit("base", author="test") as edit:
-                edit.set("load.long", f"{number:030000}")
+                edit.set("load.long", str(number))
         eventually(lambda: _thrown_out(server))
         proxy.resume()
         stand.settle()

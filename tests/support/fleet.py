@@ -114,9 +114,9 @@ class Stand:
             for number, (environment, labels) in enumerate(MEMBERS)
         ]
 
-    def settle(self, load: Load | None = None, *, cut: int | None = None) -> Truth:
+    def settle(self, load: Load | None = None) -> Truth:
         """The final checks, once writing has ended: wait until everything has caught up, then compare it whole."""
-        truth = ground_truth.check_store(self.truth_url, KEY.trust(), load or Load(), cut=cut)
+        truth = ground_truth.check_store(self.truth_url, KEY.trust(), load or Load())
         if self.watch is not None:
             watch = self.watch
 

@@ -116,11 +116,8 @@ def read(database_url: str) -> Truth:
     )
 
 
-def check_store(database_url: str, trust: Trust, load: Load, *, cut: int | None = None) -> Truth:
-    """Nothing committed is lost, nothing refused is there, and the tables agree with each other.
-
-    `cut`: the newest revision that a declared loss left of the first epoch.
-    """
+def check_store(database_url: str, trust: Trust, load: Load) -> Truth:
+    """Nothing committed is lost, nothing refused is there, and the tables agree with each other."""
     truth = read(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
         proof = prove(connection, trust)
@@ -138,7 +135,7 @@ def check_store(database_url: str, trust: Trust, load: Load, *, cut: int | None 
     assert revisions == sorted(set(revisions))
     assert truth.head == truth.changes[-1].position
     assert truth.replayed() == dict(truth.current)
-    _check_writes(truth, load, cut)
+    _check_writes(truth, load)
     return truth
 
 
@@ -152,7 +149,7 @@ def check_redis(client: redis.Redis, truth: Truth) -> None:
         assert head_text(client, environment) == f"{position.epoch} {position.revision} {digest}"
 
 
-def _check_writes(truth: Truth, load: Load, cut: int | None) -> None:
+def _check_writes(truth: Truth, load: Load) -> None:
     by_position = {change.position: change for change in truth.changes}
     puts = [
         (content, change.environment, layer, path)
@@ -163,8 +160,6 @@ def _check_writes(truth: Truth, load: Load, cut: int | None) -> None:
     for content, *_ in puts:
         counts[content] = counts.get(content, 0) + 1
     for write, committed in load.acknowledged:
-        if cut is not None and committed.epoch == 1 and committed.revision > cut:
-            continue
         change = by_position.get(committed.position)
         assert change is not None, f"{committed.position} was acknowledged and is not there"
         assert change.edits[write.layer, write.path] == _content(write), write

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tests.support.proxy import Proxy
+from trimtab_store.embedded.postgres import SOCKET_PORT, PostgresServer
 from trimtab_store.embedded.redis import RedisServer
 
 
@@ -20,3 +22,8 @@ def postgres_url(url: str, proxy: Proxy) -> str:
 def redis_url(server: RedisServer, proxy: Proxy) -> str:
     """The same server through a proxy that listens on TCP."""
     return f"redis://:{quote(server.password, safe='')}@127.0.0.1:{proxy.port}/0"
+
+
+def socket_of(server: PostgresServer) -> Path:
+    """The unix socket of a PostgreSQL server: where a proxy leads to."""
+    return server.socket_directory / f".s.PGSQL.{server.port or SOCKET_PORT}"

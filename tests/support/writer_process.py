@@ -55,6 +55,12 @@ class State:
     commits = 0
 
 
+def say(text: str) -> None:
+    """One line for whoever started us."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def main(moment: str, database_url: str, redis_url: str) -> None:
     key: SigningKey = KEY
     if moment in {"locked", "frozen"}:
@@ -71,9 +77,9 @@ def main(moment: str, database_url: str, redis_url: str) -> None:
                 with store.edit("base", author="doomed", reason=moment) as edit:
                     edit.set("load.doomed", f"{moment} {number}")
             except TrimtabError as error:
-                print(type(error).__name__, flush=True)
+                say(type(error).__name__)
             else:
-                print(edit.committed.revision, flush=True)
+                say(str(edit.committed.revision))
     publisher.close()
 
 

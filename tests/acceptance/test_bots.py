@@ -1,0 +1,222 @@
+"""Bots that die, freeze, fork and start with nothing reachable."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support import ground_truth
+from tests.support.fleet import MEMBERS, Stand, eventually
+from tests.support.ground_truth import Truth
+from tests.support.line import KEY
+from tests.support.load import load
+from tests.support.servers import Database
+from trimtab import Status
+from trimtab.model.errors import UnavailableError
+from trimtab.model.values import thaw
+from trimtab_store.embedded.redis import RedisServer
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Bot:
+    """A bot process that answers questions."""
+
+    process: subprocess.Popen[str]
+
+    def ask(self, question: str) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        self.process.stdin.write(question + "\n")
+        self.process.stdin.flush()
+        return self.hear()
+
+    def hear(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"the bot ended with {self.process.wait(PATIENCE)}"
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+@contextlib.contextmanager
+def bot(stand: Stand, directory: str, *, head: tuple[str, ...] = ()) -> Iterator[Bot]:
+    """A bot with the first identity of `MEMBERS`, ended in order unless it is dead by then."""
+    environment, labels = MEMBERS[0]
+    connect = {
+        "environment": environment,
+        "labels": dict(labels),
+        "database_url": stand.agent_url,
+        "redis_url": stand.redis_url,
+        "directory": str(stand.directory / directory),
+        "timeout": 20.0,
+    }
+    configuration = json.dumps({"trust": KEY.trust().to_bytes().decode(), "connect": connect})
+    command = [*head, sys.executable, "-m", "tests.support.bot_process", configuration]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Bot(process)
+        finally:
+            process.send_signal(signal.SIGCONT)
+            if process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+def check_bot(state: Mapping[str, Any], truth: Truth) -> None:
+    """The bot serves the head, with exactly what the tables give for its labels."""
+    environment, identity = MEMBERS[0]
+    position, digest = truth.lines[environment]
+    assert (state["epoch"], state["revision"], state["hash"]) == (position.epoch, position.revision, digest)
+    labels, leaves = truth.resolved(environment, identity)
+    assert state["leaves"] == leaves
+    assert state["labels"] == labels
+
+
+def test_a_bot_killed_under_load_comes_back_where_it_was_or_later(one_stand: Stand) -> None:
+    stand = one_stand
+    store = stand.populate()
+    stand.relay()
+    stand.fleet()
+    with load([store]) as writes:
+        seen = 0
+        for _ in range(2):
+            with bot(stand, "killed") as one:
+                assert one.hear()["revision"] >= seen
+                writes.wait_for(15)
+                seen = one.ask("state")["revision"]
+                one.process.kill()
+                assert one.process.wait(PATIENCE) == -signal.SIGKILL
+    truth = stand.settle(writes)
+    with bot(stand, "killed") as one:
+        one.hear()
+        eventually(lambda: check_bot(one.ask("state"), truth))
+
+
+def test_a_bot_frozen_under_load_knows_that_it_was_away(one_stand: Stand) -> None:
+    stand = one_stand
+    store = stand.populate()
+    stand.relay()
+    stand.fleet()
+    with load([store]) as writes, bot(stand, "frozen") as one:
+        one.hear()
+        one.process.send_signal(signal.SIGSTOP)
+        writes.wait_for(40)
+        time.sleep(1)  # longer than a certificate lasts
+        one.process.send_signal(signal.SIGCONT)
+        writes.wait_for(5)
+        eventually(lambda: _certified(one))
+    truth = ground_truth.read(stand.truth_url)
+    with bot(stand, "frozen") as one:
+        one.hear()
+        eventually(lambda: check_bot(one.ask("state"), truth))
+    stand.settle(writes)
+
+
+def _certified(one: Bot) -> None:
+    assert one.ask("state")["status"] in {"LIVE", "DEGRADED"}
+
+
+def test_a_bot_forks_a_hundred_times_and_its_connections_stay(
+    stand: Stand, database: Database, redis_server: RedisServer
+) -> None:
+    store = stand.populate()
+    stand.relay()
+
+    def sessions() -> set[tuple[str, str]]:
+        with psycopg.connect(database.url) as admin, contextlib.closing(redis_server.client()) as client:
+            rows = admin.execute(
+                "SELECT pid::text FROM pg_stat_activity"
+                " WHERE application_name = 'trimtab-agent' AND datname = current_database()"
+            ).fetchall()
+            listed: Any = client.client_list()
+        found = {("postgres", pid) for (pid,) in rows}
+        return found | {
+            ("redis", entry["id"]) for entry in listed if entry["cmd"] in {"subscribe", "ping", "hset|evalsha"}
+        }
+
+    with bot(stand, "forking") as one:
+        one.hear()
+        eventually(lambda: _live(one))
+        before = sessions()
+        assert {kind for kind, _ in before} == {"postgres", "redis"}
+        said = one.ask("fork 100")
+        assert said["children"] == {'0 "read"': 96, '0 "certified by itself"': 4}
+        assert before <= sessions()
+        with store.edit("base", author="test") as edit:
+            edit.set("risk.global.max_positions", 6)
+        truth = ground_truth.read(stand.truth_url)
+        eventually(lambda: check_bot(one.ask("state"), truth))
+    stand.fleet()
+    stand.settle()
+
+
+def _live(one: Bot) -> None:
+    assert one.ask("state")["status"] == "LIVE"
+
+
+def test_a_cold_start_with_both_stores_down(stand: Stand, database: Database, redis_server: RedisServer) -> None:
+    store = stand.populate()
+    stand.relay()
+    stand.fleet()
+    with load([store]) as writes:
+        writes.wait_for(30)
+    truth = stand.settle(writes)
+    for agent in stand.agents:
+        agent.close()
+    stand.agents.clear()
+    database.server.stop()
+    redis_server.kill()
+    for agent in stand.fleet():
+        assert agent.status is Status.OFFLINE
+        assert agent.staleness_seconds == float("inf")
+        position, digest = truth.lines[agent.environment]
+        assert (agent.epoch, agent.revision, agent.hash) == (position.epoch, position.revision, digest)
+        labels, leaves = truth.resolved(agent.environment, dict(agent.labels))
+        assert dict(agent.labels) == labels
+        assert {path: thaw(agent[path]) for path in leaves} == leaves
+    with pytest.raises(UnavailableError, match="postgres.*redis.*disk"):
+        stand.agent("production", {"bot": "new"}, kept="nothing-here", timeout=2.0)
+    database.server.start()
+    redis_server.start()
+    with load([store]) as later:
+        later.wait_for(20)
+    later.writes.extend(writes.writes)
+    stand.settle(later)
+
+
+def test_stores_that_come_and_go_in_every_order(stand: Stand, database: Database, redis_server: RedisServer) -> None:
+    store = stand.populate()
+    stand.relay()
+    agents = stand.fleet()
+    with load([store]) as writes:
+        writes.wait_for(10)
+        redis_server.kill()
+        database.server.crash()
+        assert all(agent["risk.global.max_positions"] == 5 for agent in agents)
+        redis_server.start()
+        database.server.start()
+        writes.wait_for(10)
+        database.server.crash()
+        redis_server.kill()
+        database.server.start()
+        writes.wait_for(10)
+        redis_server.start()
+    stand.settle(writes)
