@@ -286,6 +286,7 @@ class _Face:
 
         agent._bindings.serve(new, swap)  # noqa: SLF001 - the same
         self._notify()
+        yield  # the old view is freed after a breath: that takes as long as the swap
         yield from agent._subscriptions.tell(old, new, differences, reload=served.reload)  # noqa: SLF001 - the same
 
     def withhold(self, reason: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections import deque
-from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, TypeAlias, TypeVar, cast, overload
@@ -20,7 +20,7 @@ from trimtab.model.errors import RequirementFailed
 from trimtab.model.index import Index
 from trimtab.model.links import START, Position
 from trimtab.model.resolution import ABSENT, Absent
-from trimtab.model.values import Value
+from trimtab.model.values import Document, Value
 from trimtab.model.views import View
 
 SWAPS_PER_CLASS: Final = 500
@@ -33,6 +33,8 @@ FORGOTTEN: Final = 4_096
 
 Default = TypeVar("Default")
 Face = TypeVar("Face", bound="Pin | Reader")
+Changes: TypeAlias = "Mapping[str, tuple[Value | Absent, Value | Absent]]"
+"""Leaf path → (old, new), `ABSENT` where there is none."""
 Assignment: TypeAlias = tuple[object, str, object]
 """An attribute to set as a part of a swap: (object, name, value)."""
 
@@ -73,16 +75,20 @@ class Cache(dict[str, Value]):
             found = self.find(path)
         return default if isinstance(found, Absent) else found
 
-    def following(self, index: Index, changed: Collection[str]) -> Cache:
-        """The cache of the next view: this one without the changed paths and what lies above them."""
+    def following(self, index: Index, changed: Changes) -> Cache:
+        """The cache of the next view: this one with the changed paths renewed, and what lies above them.
+
+        Renewed, not removed, wherever that is simple: a dict without holes is copied as a block of memory, one with
+        holes entry by entry, several times slower.
+        """
         cache = Cache(index)
         if len(changed) > FORGOTTEN or len(self) >= CACHED:
             return cache
-        cache.update(self)  # one C call, a copy of the table
-        for path in changed:
-            cache.pop(path, None)
-            for above in paths.parents(path):
-                cache.pop(above, None)
+        cache.update(self)
+        for path, (_, new) in changed.items():
+            if path in cache:
+                _renew(cache, path, new)
+            _renew_above(cache, path, new)
         return cache
 
 
@@ -179,7 +185,7 @@ class Held:
             self._pins.append(_own_class(Pin, self)())
         return self._pins[0]
 
-    def following(self, view: View, position: Position, digest: bytes, changed: Collection[str]) -> Held:
+    def following(self, view: View, position: Position, digest: bytes, changed: Changes) -> Held:
         """The next view, which knows what was read from this one and is still so."""
         return Held(view, position, digest, self.cache.following(view.index, changed))
 
@@ -288,6 +294,34 @@ def requirement_failed(reason: str) -> RequirementFailed:
         reason,
         "Change the labels of this bot in the configuration, or start it with another require=",
     )
+
+
+def _renew(cache: Cache, path: str, value: Value | Absent) -> None:
+    if isinstance(value, Absent):
+        del cache[path]
+    else:
+        cache[path] = value
+
+
+def _renew_above(cache: Cache, path: str, value: Value | Absent) -> None:
+    """Put a new leaf into the objects above it that were read; forget those where that is not simple."""
+    segments = paths.parse(path)
+    for depth, above in zip(range(len(segments) - 1, 0, -1), paths.parents(path), strict=True):
+        known = cache.get(above, ABSENT)
+        if not isinstance(known, Absent):
+            _renew(cache, above, _replaced(known, segments[depth:], value))
+
+
+def _replaced(node: Value, rest: tuple[str, ...], value: Value | Absent) -> Document | Absent:
+    """An object with one leaf below it replaced; `ABSENT` where objects appear or vanish on the way."""
+    head = rest[0]
+    if not isinstance(node, Document) or isinstance(value, Absent) or head not in node:
+        return ABSENT
+    if len(rest) == 1:
+        below: Value | Absent = ABSENT if isinstance(node[head], Document) else value
+    else:
+        below = _replaced(node[head], rest[1:], value)
+    return ABSENT if isinstance(below, Absent) else node.with_child(head, below)
 
 
 class _Refusing(dict[str, Value]):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from tests.unit.test_reader import held
 from trimtab.binding import Binding, Bindings
+from trimtab.model import views
 from trimtab.model.errors import ModelRefused, PathError, PathNotFound, RequirementFailed, UsageError
 from trimtab.model.links import Position
 from trimtab.model.reports import Refusal
@@ -46,7 +47,9 @@ class Subject:
         changed = {path.replace("__", "."): value for path, value in values.items()}
         self.values = {path: value for path, value in {**self.values, **changed}.items() if value is not ...}
         new = held(self.values, revision)
-        following = self.reader.held.following(new.view, new.position, new.hash, list(changed))
+        old = self.reader.held
+        differences = next(step for step in views.compare_steps(old.view, new.view) if step is not None)
+        following = old.following(new.view, new.position, new.hash, differences)
         self.bindings.serve(following, lambda also: self.reader.swap(following, also))
 
 

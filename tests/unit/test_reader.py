@@ -33,9 +33,10 @@ def reading(values: Mapping[str, object], revision: int = 1) -> Reader:
     return made
 
 
-def follow(subject: Reader, values: Mapping[str, object], revision: int, changed: list[str]) -> None:
+def follow(subject: Reader, values: Mapping[str, object], revision: int) -> None:
     new = held(values, revision)
-    subject.swap(subject.held.following(new.view, new.position, new.hash, changed))
+    differences = next(step for step in views.compare_steps(subject.held.view, new.view) if step is not None)
+    subject.swap(subject.held.following(new.view, new.position, new.hash, differences))
 
 
 def test_a_leaf_a_subtree_and_an_array() -> None:
@@ -94,9 +95,8 @@ def test_in_knows_leaves_and_subtrees() -> None:
 def test_a_swap_changes_what_is_read_and_keeps_what_was_read() -> None:
     subject = reading({"a.b": 1, "c.d": 5})
     assert [subject["a.b"], subject["c.d"], subject["a"]] == [1, 5, {"b": 1}]
-    follow(subject, {"a.b": 2, "c.d": 5}, 2, ["a.b"])
+    follow(subject, {"a.b": 2, "c.d": 5}, 2)
     assert dict.__contains__(subject.held.cache, "c.d")
-    assert not dict.__contains__(subject.held.cache, "a")
     assert [subject["a.b"], subject["c.d"], subject["a"]] == [2, 5, {"b": 2}]
     assert (subject.revision, subject.epoch, subject.hash) == (2, 1, "02" * 32)
 
@@ -111,7 +111,7 @@ def test_a_full_cache_starts_empty_at_the_next_swap(monkeypatch: pytest.MonkeyPa
     subject = reading({"a": 1, "b": 2, "c": 3})
     assert [subject[path] for path in ("a", "b", "c", "c")] == [1, 2, 3, 3]
     assert len(subject.held.cache) == 2
-    follow(subject, {"a": 1, "b": 2, "c": 3}, 2, [])
+    follow(subject, {"a": 1, "b": 2, "c": 3}, 2)
     assert len(subject.held.cache) == 0
     assert subject["c"] == 3
 
@@ -120,7 +120,7 @@ def test_a_large_change_forgets_everything(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(reader, "FORGOTTEN", 1)
     subject = reading({"a": 1, "b": 2, "c": 3})
     assert subject["c"] == 3
-    follow(subject, {"a": 2, "b": 3, "c": 3}, 2, ["a", "b"])
+    follow(subject, {"a": 2, "b": 3, "c": 3}, 2)
     assert len(subject.held.cache) == 0
 
 
@@ -129,7 +129,7 @@ def test_many_swaps_renew_the_class_and_stay_right(monkeypatch: pytest.MonkeyPat
     subject = reading({"a": 0})
     classes = {type(subject)}
     for revision in range(2, 12):
-        follow(subject, {"a": revision}, revision, ["a"])
+        follow(subject, {"a": revision}, revision)
         classes.add(type(subject))
         assert (subject["a"], subject.revision) == (revision, revision)
     assert len(classes) > 2
@@ -140,7 +140,7 @@ def test_a_pin_stays_as_it_is() -> None:
     subject = reading({"a.b": 1})
     pin = subject.pinned()
     with pin as view:
-        follow(subject, {"a.b": 2}, 2, ["a.b"])
+        follow(subject, {"a.b": 2}, 2)
         assert (view["a.b"], subject["a.b"]) == (1, 2)
     assert (pin["a.b"], pin.get("a.b"), pin.get("x", 3), "a" in pin, 5 in pin) == (1, 1, 3, True, False)
     assert (pin.revision, pin.epoch, pin.hash, dict(pin.labels)) == (1, 1, "01" * 32, {"bot": "a"})
@@ -170,7 +170,7 @@ def test_nothing_is_read_while_a_view_is_withheld() -> None:
         with pytest.raises(RequirementFailed, match="mode=paper"):
             read()
     assert (before["a"], subject.revision) == (1, 1)
-    follow(subject, {"a": 2}, 2, ["a"])
+    follow(subject, {"a": 2}, 2)
     assert (subject["a"], subject.pinned()["a"], subject.held.withheld) == (2, 2, "")
 
 
@@ -190,7 +190,7 @@ def test_revision_and_value_are_never_of_two_views() -> None:
     for thread in threads:
         thread.start()
     for revision in range(1, 600):
-        follow(subject, {"a": revision}, revision, ["a"])
+        follow(subject, {"a": revision}, revision)
     done.set()
     for thread in threads:
         thread.join()
@@ -220,3 +220,41 @@ def test_assignments_of_one_swap_are_seen_together() -> None:
     done.set()
     thread.join()
     assert torn == []
+
+
+def test_what_was_read_above_a_change_is_renewed_and_nothing_else_is_resolved() -> None:
+    subject = reading({"a.b.c": 1, "a.b.d": 2, "a.e": 3, "f": 4})
+    for path in ("a", "a.b", "a.b.c", "f"):
+        assert subject[path] is not None
+    untouched = subject["a.e"]
+    new = held({"a.b.c": 9, "a.b.d": 2, "a.e": 3, "f": 4}, 2)
+    subject.swap(subject.held.following(new.view, new.position, new.hash, {"a.b.c": (1, 9)}))
+    kept = dict(subject.held.cache)
+    assert kept == {"a": {"b": {"c": 9, "d": 2}, "e": 3}, "a.b": {"c": 9, "d": 2}, "a.b.c": 9, "a.e": untouched, "f": 4}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"a.b": 1}, {"a.b": 1, "a.c": 2}),
+        ({"a.b": 1, "a.c": 2}, {"a.b": 1}),
+        ({"a.b": 1}, {"a.b.c": 1}),
+        ({"a.b.c": 1}, {"a.b": 1}),
+        ({"a.b.c": 1, "x": 1}, {"x": 1}),
+        ({"x": 1}, {"a.b.c": 1, "x": 1}),
+        ({"a.b.c": 1}, {"a.b": {}}),
+        ({"a.b": {}}, {"a.b.c": 1}),
+        ({"a.b": {}}, {"a.b": [1]}),
+    ],
+)
+def test_a_cache_never_says_anything_else_than_its_view(before: dict[str, object], after: dict[str, object]) -> None:
+    one, two = held(before), held(after, 2)
+    subject = reading(before)
+    every = [*one.view.index, *two.view.index]
+    for path in every:
+        subject.get(path)
+    differences = next(step for step in views.compare_steps(one.view, two.view) if step is not None)
+    subject.swap(subject.held.following(two.view, two.position, two.hash, differences))
+    assert {path: subject.get(path, "absent") for path in every} == {
+        path: two.view.index.get(path, "absent") for path in every
+    }
