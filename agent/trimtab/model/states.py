@@ -45,14 +45,13 @@ class State:
         order = {name: depth for depth, name in enumerate(self.lineage.environments)}
         for name, layer in sorted(self.trees, key=lambda key: (order[key[0]], key[1])):
             if environment in {None, name}:
-                for segments, content in trees.walk(self.trees[name, layer]):
-                    yield Item(name, layer, paths.join(segments), content)
+                for path, content in trees.walk_paths(self.trees[name, layer]):
+                    yield Item(name, layer, path, content)
 
     def below(self, environment: str, layer: str, path: str) -> list[tuple[str, bytes]]:
         """A layer's own items at and below a path."""
-        segments = paths.parse(path)
         branch = self.branch(environment, layer, path)
-        return [(paths.join(found), content) for found, content in trees.walk(branch, segments)]
+        return [] if branch is None else list(trees.walk_paths(branch, path))
 
     def apply(self, environment: str, edits: Iterable[LeafEdit]) -> State:
         """The state after a change; an edit that removes what is not there changes nothing."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias, cast
 
-from trimtab.model.paths import Segments
+from trimtab.model.paths import Segments, child
 from trimtab.model.wide import Wide
 
 WIDE: Final = 64
@@ -91,6 +91,21 @@ def walk(branch: Branch | None, segments: Segments = ()) -> Iterator[tuple[Segme
             yield segments, cast("bytes", branch[OWN])
         else:
             yield from walk(branch[segment], (*segments, segment))
+
+
+def walk_paths(branch: Branch, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """`walk` with canonical paths instead of segments."""
+    if isinstance(branch, bytes):
+        yield path, branch
+        return
+    for segment in sorted(branch):
+        below = branch[segment]
+        if segment == OWN:
+            yield path, cast("bytes", below)
+        elif isinstance(below, bytes):
+            yield child(path, segment), below
+        else:
+            yield from walk_paths(below, child(path, segment))
 
 
 def segments_of(nodes: Iterable[Branch]) -> list[str]:

@@ -48,6 +48,7 @@ def test_labels_that_no_commit_would_have_accepted_are_left_out() -> None:
         ("base", "", "fleet.bots.y.labels", b'"text"'),
     )
     assert labels.effective(state, {"bot": "x", "node": "n1"}) == {"bot": "x", "node": "n1", "team": "red"}
+    assert labels.effective(state, {"bot": "x"}) == {"bot": "x", "team": "red"}
     assert labels.effective(state, {"bot": "y"}) == {"bot": "y"}
 
 

@@ -25,6 +25,7 @@ CASES = [
     ("a.**.b.**.c", "a.x.b.y.z.c", True),
     ("a.**.b.**.c", "a.c.b", False),
     ("**.**", "a", True),
+    ("**.**.**.a", "a", True),
     ('data.suffixes.".L"', 'data.suffixes.".L"', True),
     ('data.*.".*"', 'data.suffixes.".*"', True),
     ('"*"', '"*"', True),

@@ -89,6 +89,12 @@ def test_a_large_snapshot_is_read_in_many_steps_and_comes_back_whole() -> None:
     assert list(read.state.items()) == sorted(items, key=lambda item: paths.parse(item.path))
 
 
+def test_neighbours_whose_parents_look_alike_are_told_apart() -> None:
+    items = [Item("base", "", path, b"1") for path in ("a.x", "b.x", "bb.c.x", "cc.b.x", "cc.c")]
+    statement, text = _signed(_snapshot(items))
+    assert list(snapshots.decode(statement, text).state.items()) == items
+
+
 def _refused(statement: Statement, text: bytes) -> bool:
     try:
         snapshots.verify(statement, KEY.trust(), "production")
