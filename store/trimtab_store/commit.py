@@ -113,7 +113,7 @@ class _Attempt:
             if self._request.idempotency_key is not None and (found := outcomes.find(connection, self._request)):
                 return Made(found)
             if under_lock:
-                return self.under_lock(connection, _ordinary_lock, lambda inside, _: self._make_plan(inside))
+                return self.under_lock(connection, locking.take_lock, lambda inside, _: self._make_plan(inside))
             plan = self._make_plan(connection)
             if plan.is_empty:
                 return Made(outcomes.unchanged(connection, self._request.environment), plan=plan)
@@ -137,9 +137,8 @@ class _Attempt:
                 connection.rollback()
                 return Made(outcomes.unchanged(connection, self._request.environment), plan=plan)
             version = locking.new_version()
-            with connection.pipeline():
-                heads = locking.stage(connection, version, plan)
-            return self._finish(connection, plan, replace(locked, heads=locking.heads_of(heads.fetchall())), version)
+            heads = locking.stage(connection, version, plan)
+            return self._finish(connection, plan, replace(locked, heads=heads), version)
         finally:
             abandon(connection)
 
@@ -147,10 +146,7 @@ class _Attempt:
         version = locking.new_version()
         self.begun = True
         bound(connection, locking.WAIT_MS / 1000 + GRACE_SECONDS)
-        with connection.pipeline():
-            connection.execute("BEGIN")
-            taken = locking.begin(connection, version, plan)
-        rows = taken.fetchall()
+        rows = locking.begin(connection, version, plan)
         locked = locking.locked_of(rows, locking.hold_ms(plan))
         if not locking.holds(plan, locked, rows):
             raise _Moved
@@ -167,7 +163,7 @@ class _Attempt:
         self.sent = True
         bound(connection, locking.hold_ms(plan) / 1000 + GRACE_SECONDS)
         try:
-            row = locking.commit(connection, plan, locked, version, extended).fetchone()
+            committed_at = locking.commit(connection, plan, locked, version, extended)
         except (psycopg.Error, DeadlinePassed):
             # what the server told us on a connection that lives is an answer: nothing was committed
             self.sent = is_lost(connection)
@@ -179,14 +175,10 @@ class _Attempt:
             hash=next((one.hash for one in extended if one.environment == plan.request.environment), b""),
             paths=plan.paths,
             environments=plan.lines,
-            committed_at=row[0],
+            committed_at=committed_at,
             warnings=plan.warnings,
         )
         return Made(committed, tuple(Message(one, plan.change) for one in extended), plan)
-
-
-def _ordinary_lock(connection: Connection) -> Locked:
-    return locking.locked_of(locking.take_lock(connection, (), locking.WAIT_MS).fetchall(), locking.WAIT_MS)
 
 
 def _never() -> NoReturn:

@@ -14,13 +14,14 @@ from typing import Final, Protocol
 from trimtab.model.changes import EpochRecord
 from trimtab.model.errors import ConflictError, UsageError
 from trimtab.model.links import Position
-from trimtab_store import reading
+from trimtab_store import reading, wire
 from trimtab_store.database import Connection
 from trimtab_store.editing import Request
 from trimtab_store.locking import LOCK_COLUMNS, WAIT_MS, Locked, locked_of
 from trimtab_store.planning import Plan, change_of
+from trimtab_store.wire import Statement
 
-_LOCK: Final = LOCK_COLUMNS + " FROM trimtab.trimtab_lock_epoch_v1(%s, %s, %s, %s, %s)"
+_LOCK: Final = LOCK_COLUMNS + b" FROM trimtab.trimtab_lock_epoch_v1($1, $2, $3, $4, $5)"
 
 
 class Witness(Protocol):
@@ -64,7 +65,6 @@ def floor(connection: Connection, witness: Witness | None, least: int = 0) -> Po
 
 def lock(connection: Connection, declaration: Declaration) -> Locked:
     """Take the lock, the next epoch and its first revision; raises `ConflictError` if the cut is not the head."""
-    cursor = connection.cursor(binary=True)
     above = declaration.above
     now = reading.head(connection)
     if now.revision != declaration.from_revision:
@@ -73,8 +73,9 @@ def lock(connection: Connection, declaration: Declaration) -> Locked:
             f"the head of this database is revision {now.revision}",
             f"If this is the database to go on with, declare from {now.revision}",
         )
-    cursor.execute(_LOCK, (declaration.from_revision, above.epoch, above.revision, WAIT_MS, WAIT_MS))
-    return locked_of(cursor.fetchall(), WAIT_MS)
+    places = (declaration.from_revision, above.epoch, above.revision)
+    parameters = (*map(wire.int8, places), wire.int4(WAIT_MS), wire.int4(WAIT_MS))
+    return locked_of(wire.exchange(connection, [Statement(_LOCK, parameters)])[0], WAIT_MS)
 
 
 def plan(connection: Connection, declaration: Declaration, locked: Locked) -> Plan:

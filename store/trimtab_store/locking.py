@@ -11,15 +11,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from trimtab.model import canonical, links
 from trimtab.model.canonical import Json
 from trimtab.model.items import NO_ITEMS, add_checksums
 from trimtab.model.links import Link
 from trimtab.model.statements import SigningKey
+from trimtab_store import wire
 from trimtab_store.database import Connection
 from trimtab_store.planning import Plan
+from trimtab_store.wire import Parameter, Row, Statement
 
 WAIT_MS: Final = 10_000
 """How long a writer waits for the lock."""
@@ -33,20 +35,20 @@ TOUCHED_LIMIT: Final = 1_000
 """If others touched more than this nearby since the plan was made, it is made again without looking further."""
 _AUDITED_PATHS: Final = 100
 
-_STAGE: Final = "SELECT trimtab.trimtab_stage_v1(%s, %s, %s, %s::text[], %s::text[], %s::bytea[])"
+_STAGE: Final = b"SELECT trimtab.trimtab_stage_v1($1, $2, $3, $4, $5, $6)"
 LOCK_COLUMNS: Final = (
-    "SELECT epoch, revision, structure_revision, moved_at,"
-    " environment, head_epoch, head_revision, head_hash, head_checksum"
+    b"SELECT epoch, revision, structure_revision, moved_at,"
+    b" environment, head_epoch, head_revision, head_hash, head_checksum"
 )
 _BEGIN: Final = (
-    LOCK_COLUMNS + ", touched_environment, touched_path FROM trimtab.trimtab_begin_v1("
-    "%s, %s, %s, %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s, %s, %s, %s)"
+    LOCK_COLUMNS + b", touched_environment, touched_path"
+    b" FROM trimtab.trimtab_begin_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 )
-_LOCK: Final = LOCK_COLUMNS + " FROM trimtab.trimtab_lock_v1(%s::text[], %s, %s)"
+_LOCK: Final = LOCK_COLUMNS + b" FROM trimtab.trimtab_lock_v1($1, $2, $3)"
 _HEADS: Final = (
-    "SELECT environment, epoch, revision, hash, checksum FROM trimtab.line_heads WHERE environment = ANY(%s::text[])"
+    b"SELECT environment, epoch, revision, hash, checksum FROM trimtab.line_heads WHERE environment = ANY($1)"
 )
-_COMMIT: Final = "SELECT trimtab.trimtab_commit_v1(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::bytea[], %s)"
+_COMMIT: Final = b"SELECT trimtab.trimtab_commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,52 +88,61 @@ def hold_ms(plan: Plan) -> int:
     return min(60_000, HOLD_MS + len(plan.edits) // EDITS_PER_MS)
 
 
-def begin(connection: Connection, version: uuid.UUID, plan: Plan) -> Any:
-    """Stage the bulky rows, then ask for the lock and for what others touched since; the cursor holds the answer."""
-    near = (list(plan.lines), list(plan.read), plan.head.revision, TOUCHED_LIMIT)
-    return connection.cursor(binary=True).execute(_BEGIN, (*_staged(version, plan), *near, WAIT_MS, hold_ms(plan)))
+def begin(connection: Connection, version: uuid.UUID, plan: Plan) -> list[Row]:
+    """BEGIN, stage the bulky rows, take the lock and tell what others touched since: one round trip."""
+    parameters = (
+        *_staged(version, plan),
+        wire.texts(plan.lines),
+        wire.texts(plan.read),
+        wire.int8(plan.head.revision),
+        wire.int4(TOUCHED_LIMIT),
+        wire.int4(WAIT_MS),
+        wire.int4(hold_ms(plan)),
+    )
+    return wire.exchange(connection, [Statement(b"BEGIN"), Statement(_BEGIN, parameters)])[1]
 
 
-def stage(connection: Connection, version: uuid.UUID, plan: Plan) -> Any:
-    """Write the bulky rows, and ask for the heads of the plan's lines, where the lock is held already."""
-    connection.execute(_STAGE, _staged(version, plan))
-    return connection.cursor(binary=True).execute(_HEADS, (list(plan.lines),))
+def stage(connection: Connection, version: uuid.UUID, plan: Plan) -> dict[str, LineHead]:
+    """Write the bulky rows where the lock is held already; the heads of the plan's lines."""
+    asked = [Statement(_STAGE, _staged(version, plan)), Statement(_HEADS, (wire.texts(plan.lines),))]
+    return {wire.read_text(row[0]): _head_of(row[1:]) for row in wire.exchange(connection, asked)[1]}
 
 
-def heads_of(rows: Sequence[Sequence[Any]]) -> dict[str, LineHead]:
-    """What those rows say."""
-    return {row[0]: LineHead(*row[1:]) for row in rows}
+def take_lock(connection: Connection) -> Locked:
+    """Take the lock and the next revision before there is a plan."""
+    parameters = (wire.texts(()), wire.int4(WAIT_MS), wire.int4(WAIT_MS))
+    return locked_of(wire.exchange(connection, [Statement(_LOCK, parameters)])[0], WAIT_MS)
 
 
-def take_lock(connection: Connection, environments: Sequence[str], hold: int) -> Any:
-    """Ask for the lock and the heads of some lines; the cursor holds the answer."""
-    return connection.cursor(binary=True).execute(_LOCK, (list(environments), WAIT_MS, hold))
-
-
-def locked_of(rows: Sequence[Sequence[Any]], hold: int) -> Locked:
+def locked_of(rows: Sequence[Row], hold: int) -> Locked:
     """What the rows of the lock say; those of what was touched are passed over."""
-    epoch, revision, structure_revision, moved_at = rows[0][:4]
-    heads = {row[4]: LineHead(*row[5:9]) for row in rows if row[0] is not None and row[5] is not None}
-    return Locked(epoch, revision, structure_revision, moved_at, heads, time.monotonic() + hold / 1000)
-
-
-def holds(plan: Plan, locked: Locked, rows: Sequence[Sequence[Any]]) -> bool:
-    """Whether a plan is still right under the lock: nothing that it read has moved since."""
-    if (locked.epoch, locked.structure_revision) != (plan.head.epoch, plan.head.structure_revision):
-        return False
-    touched = [(row[9], row[10]) for row in rows if row[0] is None]
-    return len(touched) < TOUCHED_LIMIT and not any(
-        name is None or path is None or plan.depends_on(name, path) for name, path in touched
+    first = rows[0]
+    return Locked(
+        epoch=wire.read_int(first[0]),
+        revision=wire.read_int(first[1]),
+        structure_revision=wire.read_int(first[2]),
+        moved_at=wire.read_time(first[3]),
+        heads={wire.read_text(row[4]): _head_of(row[5:9]) for row in rows if row[0] is not None and row[5] is not None},
+        until=time.monotonic() + hold / 1000,
     )
 
 
-def commit(connection: Connection, plan: Plan, locked: Locked, version: uuid.UUID, extended: Sequence[Link]) -> Any:
-    """Write versions, links, current items and audit, and COMMIT, in one round trip; the cursor holds the time."""
+def holds(plan: Plan, locked: Locked, rows: Sequence[Row]) -> bool:
+    """Whether a plan is still right under the lock: nothing that it read has moved since."""
+    if (locked.epoch, locked.structure_revision) != (plan.head.epoch, plan.head.structure_revision):
+        return False
+    touched = [row[9:11] for row in rows if row[0] is None]
+    return len(touched) < TOUCHED_LIMIT and not any(
+        name is None or path is None or plan.depends_on(name.decode(), path.decode()) for name, path in touched
+    )
+
+
+def commit(
+    connection: Connection, plan: Plan, locked: Locked, version: uuid.UUID, extended: Sequence[Link]
+) -> datetime:
+    """Write versions, links, current items and audit, and COMMIT, in one round trip; when that was."""
     parameters = _commit_parameters(plan, locked, version, extended)
-    with connection.pipeline():
-        answer = connection.execute(_COMMIT, parameters)
-        connection.execute("COMMIT")
-    return answer
+    return wire.read_time(wire.exchange(connection, [Statement(_COMMIT, parameters), Statement(b"COMMIT")])[0][0][0])
 
 
 def extend(plan: Plan, locked: Locked, key: SigningKey) -> list[Link]:
@@ -155,32 +166,39 @@ def extend(plan: Plan, locked: Locked, key: SigningKey) -> list[Link]:
     return extended
 
 
-def _staged(version: uuid.UUID, plan: Plan) -> tuple[object, ...]:
+def _head_of(row: Row) -> LineHead:
+    epoch, revision, digest, checksum = row
+    return LineHead(wire.read_int(epoch), wire.read_int(revision), wire.read_blob(digest), wire.read_blob(checksum))
+
+
+def _staged(version: uuid.UUID, plan: Plan) -> tuple[Parameter, ...]:
     edits = plan.edits
     return (
-        version,
-        plan.request.environment,
-        plan.change,
-        [edit.layer for edit in edits],
-        [edit.path for edit in edits],
-        [edit.outcome for edit in edits],
+        wire.identifier(version),
+        wire.text(plan.request.environment),
+        wire.blob(plan.change),
+        wire.texts([edit.layer for edit in edits]),
+        wire.texts([edit.path for edit in edits]),
+        wire.blobs([edit.outcome for edit in edits]),
     )
 
 
-def _commit_parameters(plan: Plan, locked: Locked, version: uuid.UUID, extended: Sequence[Link]) -> tuple[object, ...]:
+def _commit_parameters(
+    plan: Plan, locked: Locked, version: uuid.UUID, extended: Sequence[Link]
+) -> tuple[Parameter, ...]:
     request = plan.request
     return (
-        version,
-        locked.revision,
-        None if request.kind == "epoch" else request.environment,
-        request.kind,
-        request.author,
-        request.reason,
-        request.urgent,
-        request.idempotency_key,
-        None if request.idempotency_key is None else request.hash,
-        [link.header() for link in extended],
-        audit_record(plan, locked, version),
+        wire.identifier(version),
+        wire.int8(locked.revision),
+        wire.text(None if request.kind == "epoch" else request.environment),
+        wire.text(request.kind),
+        wire.text(request.author),
+        wire.text(request.reason),
+        wire.boolean(request.urgent),
+        wire.text(request.idempotency_key),
+        wire.blob(None if request.idempotency_key is None else request.hash),
+        wire.blobs([link.header() for link in extended]),
+        wire.blob(audit_record(plan, locked, version)),
     )
 
 

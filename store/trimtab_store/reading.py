@@ -19,21 +19,14 @@ from trimtab.model.links import Position
 from trimtab.model.states import State
 from trimtab.model.structure import Forest, Lineage
 from trimtab.model.trees import HIDDEN
+from trimtab_store import wire
 from trimtab_store.database import Connection
 from trimtab_store.operations import EVERYTHING
+from trimtab_store.wire import Row, Statement
 
 _HEAD: Final = "SELECT epoch, revision, structure_revision FROM trimtab.store_head"
-_AROUND: Final = (
-    b"SELECT environment, layer, path, content FROM trimtab.trimtab_around_v1(%s::text[], %s::text[], %s::text[])"
-)
-_ALL: Final = (
-    b"SELECT environment, layer, path, content FROM trimtab.configuration_current WHERE environment = ANY(%s::text[])"
-)
-# One statement sees one state of the store: this head and these items belong together.
-_WITH_HEAD: Final = (
-    b"SELECT i.environment, i.layer, i.path, i.content, h.epoch, h.revision, h.structure_revision"
-    b" FROM trimtab.store_head AS h LEFT JOIN (%b) AS i ON true"
-)
+_AROUND: Final = b"SELECT environment, layer, path, content FROM trimtab.trimtab_around_v1($1, $2, $3)"
+_ALL: Final = b"SELECT environment, layer, path, content FROM trimtab.configuration_current WHERE environment = ANY($1)"
 _AT: Final = """
     SELECT DISTINCT ON (r.environment, r.path, r.layer) r.environment, r.layer, r.path, i.operation, i.content
       FROM trimtab.item_revisions AS r
@@ -122,26 +115,33 @@ def _at_time(connection: Connection, time: datetime, now: Head) -> Moment:
 
 def items(connection: Connection, environments: Iterable[str], scopes: Sequence[str]) -> list[Item]:
     """The newest items of some environments around the scopes."""
-    statement, parameters = _items_query(environments, scopes)
-    return list(items_of(connection.cursor(binary=True).execute(statement, parameters).fetchall()))
+    return _read_items(wire.exchange(connection, [_items_statement(environments, scopes)])[0])
 
 
 def head_and_items(
     connection: Connection, environments: Iterable[str], scopes: Sequence[str]
 ) -> tuple[Head, list[Item]]:
-    """The head and the items around the scopes, of one and the same state, in one round trip."""
-    if not scopes:
-        return head(connection), []
-    statement, parameters = _items_query(environments, scopes)
-    rows = connection.cursor(binary=True).execute(_WITH_HEAD.replace(b"%b", statement), parameters).fetchall()
-    return Head(*rows[0][4:7]), list(items_of(row[:4] for row in rows if row[0] is not None))
+    """The head, then the items around the scopes, in one round trip: the items may be newer than the head only."""
+    asked = [Statement(_HEAD.encode()), *([_items_statement(environments, scopes)] if scopes else [])]
+    (first,), *rows = wire.exchange(connection, asked)
+    epoch, revision, structure_revision = map(wire.read_int, first)
+    return Head(epoch, revision, structure_revision), _read_items(rows[0]) if rows else []
 
 
-def _items_query(environments: Iterable[str], scopes: Sequence[str]) -> tuple[bytes, tuple[object, ...]]:
-    names = list(environments)
+def _items_statement(environments: Iterable[str], scopes: Sequence[str]) -> Statement:
+    names = wire.texts(list(environments))
     if EVERYTHING in scopes:
-        return _ALL, (names,)
-    return _AROUND, (names, list(scopes), sorted({above for scope in scopes for above in paths.parents(scope)}))
+        return Statement(_ALL, (names,))
+    above = sorted({above for scope in scopes for above in paths.parents(scope)})
+    return Statement(_AROUND, (names, wire.texts(scopes), wire.texts(above)))
+
+
+def _read_items(rows: Iterable[Row]) -> list[Item]:
+    text = wire.read_text
+    return [
+        Item(text(environment), text(layer), text(path), HIDDEN if content is None else content)
+        for environment, layer, path, content in rows
+    ]
 
 
 def items_of(rows: Iterable[Sequence[Any]]) -> Iterator[Item]:
