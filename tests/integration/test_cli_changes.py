@@ -243,3 +243,26 @@ def test_watch_tells_of_revisions_without_items_too(console: Console, fleet_data
         found = list(follow(store, "staging", head, 0))
     assert [type(one) for one in found] == [Entry, PathEntry]
     assert found[0].kind == "structure"
+
+
+def test_a_backup_is_restored_in_place_as_a_new_epoch(console: Console) -> None:
+    kept = console.done("set", "a.b", "1", *PRODUCTION)["revision"]
+    saved = console.done("backup", "kept")
+    assert (saved["epoch"], saved["revision"]) == (1, kept)
+    lost = console.done("set", "a.b", "2", *PRODUCTION)["revision"]
+    assert console("backup", "kept").code == 2
+    assert console("restore", "kept", "--reason", "a test").code == 5
+    said = console("restore", "kept", "--reason", "a test", "--replace")
+    assert said.code == 0, said
+    assert said.out.startswith(f"Restored kept; epoch 2 goes on at revision {lost + 1}.\n")
+    assert console.done("get", "a.b", "-e", "production")["value"] == 1
+    assert console.done("validate", "-e", "production")["valid"]
+
+
+def test_a_backup_that_was_damaged_is_7(console: Console, tmp_path: Path) -> None:
+    console.done("backup", "kept")
+    target = tmp_path / "kept" / "configuration_versions.copy"
+    target.write_bytes(target.read_bytes() + b"x")
+    said = console("restore", "kept", "--reason", "a test", "--replace")
+    assert (said.code, said.out) == (7, "")
+    assert "is not what was written" in said.err

@@ -60,7 +60,7 @@ USAGE = [
     (("set", "a.b", "1", "--layer", "regio=ny4", *PRODUCTION), "Did you mean region"),
     (("set", "a.b", "1", "--wait", "soon", *PRODUCTION), "--wait soon is refused: .*Write 2s, 500ms or 1m"),
     (("set", "a.b", "1", "--author", "", *PRODUCTION), "without an author"),
-    (("set", "a.b", "1", "--expect", "-1", *PRODUCTION), "Invalid value for '--expect': Input should be greater than or equal to 0"),
+    (("set", "a.b", "1", "--expect", "-1", *PRODUCTION), "'--expect': Input should be greater than or equal to 0"),
     (("get", "a", "-e", "staging", "--as-of", "yesterday"), "'yesterday' is neither a revision nor a time"),
     (("get", "a", "-e", "staging", "--as-of", "2026-01-05T14:03:07"), "has no zone: .*Write 2026-01-05T14:03:07Z"),
     (("list", "-e", "staging", "--limit", "0"), "Invalid value for '--limit' / '-n'"),
@@ -68,7 +68,6 @@ USAGE = [
     (("export", "-e", "staging", "--output", "no/such/folder"), "no/such/folder cannot be written"),
     (("import", "missing.json", "-e", "staging"), "missing.json cannot be read: No such file"),
     (("watch", "risk.", "-e", "staging"), "expected a segment at character 6, found the end"),
-    (("up", "--json"), "--json goes with --demo"),
     (("epoch", "declare", "--from", "1"), "An epoch without a reason is refused"),
 ]  # fmt: skip
 NOT_FOUND = [
@@ -325,6 +324,11 @@ def test_an_error_is_one_object_for_programs(console: Console) -> None:
         "remedy": "Did you mean risk.global.max_leverage?",
     }
     assert console("set", "--json").error["code"] == "usage"
+
+
+def test_the_live_screen_has_no_json(console: Console) -> None:
+    said = console("up", "--json")
+    assert (said.code, said.error["what"]) == (2, "--json goes with --demo")
 
 
 def test_a_commit_stands_although_redis_is_away(console: Console, one_redis: RedisServer) -> None:

@@ -57,6 +57,7 @@ class Console:
 
     def done(self, *arguments: str) -> Any:
         """What a command that must succeed says with `--json`."""
-        said = self(*arguments, "--json")
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        said = self(*arguments[:end], "--json", *arguments[end:])
         assert (said.code, said.err) == (0, ""), said
         return said.json

@@ -58,9 +58,15 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("named", "file", "expected"),
-    [("", None, "json"), ("", "a.yaml", "yaml"), ("", "a.YML", "yaml"), ("", "a.txt", "json"), ("json", "a.yml", "json"),
-     ("yaml", "-", "yaml")],
-)  # fmt: skip
+    [
+        ("", None, "json"),
+        ("", "a.yaml", "yaml"),
+        ("", "a.YML", "yaml"),
+        ("", "a.txt", "json"),
+        ("json", "a.yml", "json"),
+        ("yaml", "-", "yaml"),
+    ],
+)
 def test_a_format_is_named_or_told_by_the_file(named: str, file: str | None, expected: str) -> None:
     assert format_of(named, None if file is None else Path(file)) == expected
 

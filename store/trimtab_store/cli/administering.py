@@ -13,7 +13,8 @@ import typer
 from trimtab_store import migrate as migrating
 from trimtab_store.cli import connecting, options
 from trimtab_store.cli.command import command
-from trimtab_store.cli.output import print_json, print_lines, say
+from trimtab_store.cli.output import print_json, print_lines
+from trimtab_store.cli.telling import tell
 
 app = typer.Typer()
 
@@ -73,38 +74,38 @@ def relay(directory: options.Directory = None, seconds: options.Seconds = None) 
 @command(app, "backup")
 def backup(
     given: options.Common,
-    file: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="Where to write it; must not exist.")],
+    target: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="Where to write it; must not exist.")],
 ) -> None:
-    """Write the whole store, history and audit included, to a new directory.
+    """Write the whole store, history and audit included, to a new directory. Needs the owner's address.
 
     Example: trimtab backup trimtab-2026-01-05.backup
     """
-    from trimtab_store.store import Store  # noqa: PLC0415 - only where it is used
-
-    with Store.connect(connecting.find(given.directory).owner_url) as store:
-        done = store.backup(file)
+    with connecting.store(given.directory, as_owner=True) as store:
+        done = store.backup(target)
     if given.as_json:
         print_json(done.to_dict())
     else:
-        print_lines([f"Wrote {file}: head {done.position}, {done.rows} rows."])
+        head = f"revision {done.position.revision} of epoch {done.position.epoch}"
+        print_lines([f"Wrote {target}: everything up to {head}, {done.rows} rows."])
 
 
 @command(app, "restore")
 def restore(
     given: options.Committing,
-    file: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="What `trimtab backup` wrote.")],
-    lost: Annotated[str, typer.Option("--lost", help="What is known to be lost.", metavar="TEXT")] = "",
+    source: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="What `trimtab backup` wrote.")],
+    lost: options.Lost = "",
+    above: options.Above = None,
+    *,
+    replace: Annotated[bool, typer.Option("--replace", help="What the store holds now may go.")] = False,
 ) -> None:
     """Fill an empty, migrated database from a backup, and declare a new epoch that every agent follows.
 
+    Needs the owner's address and the signing key.
+
     Example: trimtab restore trimtab-2026-01-05.backup --reason "the disk of db-1 died"
     """
-    from trimtab_store.store import Store  # noqa: PLC0415 - only where it is used
-
-    found = connecting.find(given.directory)
-    with Store.connect(found.owner_url, found.redis_url, signing_key=found.signing_key) as store:
-        done = store.restore(file, reason=given.reason, lost=lost, author=given.who)
-    if given.as_json:
-        print_json(done.to_dict())
-    else:
-        print_lines([f"Restored {file}; epoch {done.epoch} goes on at revision {done.revision}."])
+    with connecting.store(given.directory, as_owner=True) as store:
+        done = store.restore(source, reason=given.reason, author=given.who, lost=lost, above=above, replace=replace)
+        if not given.as_json:
+            print_lines([f"Restored {source}; epoch {done.epoch} goes on at revision {done.revision}."])
+        tell(done, given)

@@ -50,11 +50,12 @@ def find(directory: Path | None) -> Addresses:
 
 
 @contextlib.contextmanager
-def store(directory: Path | None) -> Generator[Store]:
-    """A connected store, for one command."""
+def store(directory: Path | None, *, as_owner: bool = False) -> Generator[Store]:
+    """A connected store, for one command; as the owner of the database for what concerns all of it."""
     found = find(directory)
+    database_url = found.owner_url if as_owner else found.database_url
     with Store.connect(
-        found.database_url, redis_url=found.redis_url, signing_key=found.signing_key, pool_size=_CONNECTIONS
+        database_url, redis_url=found.redis_url, signing_key=found.signing_key, pool_size=_CONNECTIONS
     ) as connected:
         yield connected
 

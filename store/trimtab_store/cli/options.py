@@ -36,6 +36,14 @@ Seconds: TypeAlias = Annotated[
     float | None, typer.Option("--seconds", help="Stop by itself after so long.", metavar="N", min=0)
 ]
 
+Lost: TypeAlias = Annotated[str, typer.Option("--lost", help="What is known to be lost.", metavar="TEXT")]
+Above: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--above", help="The highest revision known anywhere, where Redis cannot be asked.", metavar="REVISION", min=0
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Common:

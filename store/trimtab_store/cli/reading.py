@@ -103,7 +103,7 @@ def diff(
 ) -> None:
     """What differs between two revisions of an environment, inherited items included.
 
-    Example: trimtab diff 8 10 -e production
+    Example: trimtab diff 9 10 -e production
     """
     with connecting.store(given.directory) as store:
         found = [rows.difference(one) for one in store.queries.diff(given.where, moment(old), moment(new))]

@@ -108,16 +108,8 @@ def declare(
         ),
     ],
     given: options.Committing,
-    lost: Annotated[str, typer.Option("--lost", help="What is known to be lost.", metavar="TEXT")] = "",
-    above: Annotated[
-        int | None,
-        typer.Option(
-            "--above",
-            help="The highest revision known anywhere, where Redis cannot be asked.",
-            metavar="REVISION",
-            min=0,
-        ),
-    ] = None,
+    lost: options.Lost = "",
+    above: options.Above = None,
 ) -> None:
     """Declare a new epoch after a restore, or a failover to a standby that lagged.
 

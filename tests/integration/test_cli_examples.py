@@ -1,0 +1,38 @@
+"""Every example of every --help, typed as it stands against the example fleet."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from tests.support.console import Console
+from tests.support.servers import Database
+from tests.unit.test_cli_help import EXAMPLES
+
+COMMANDS = [example for _, example in EXAMPLES if not example.startswith("trimtab up")]  # those have tests of their own
+BEFORE = {
+    "trimtab import": ["trimtab export -e production --output production.yaml"],
+    "trimtab validate production.yaml": ["trimtab export -e production --output production.yaml"],
+    "trimtab unset": ["trimtab set risk.global.max_leverage 2 -e production --layer mode=live -m x"],
+    "trimtab env inherit": ["trimtab env create paper-eu --parent production"],
+    "trimtab restore": ["trimtab backup trimtab-2026-01-05.backup"],
+}
+"""What an example takes for granted."""
+ALSO = {"trimtab get": ["--as-of", "2100-01-01T00:00:00Z"], "trimtab watch": ["--seconds", "0"]}
+"""What makes an example end, or see what was only just committed."""
+
+
+def starting(example: str, found: dict[str, list[str]]) -> list[str]:
+    return [word for beginning, words in found.items() if example.startswith(beginning) for word in words]
+
+
+@pytest.mark.parametrize("example", COMMANDS)
+def test_an_example_works(console: Console, example: str, empty_database: Database) -> None:
+    for command in starting(example, BEFORE):
+        assert console(*shlex.split(command)[1:]).code == 0
+    if example.startswith("trimtab restore"):
+        console.variables(DATABASE_URL=empty_database.url, OWNER_URL=empty_database.url)
+        assert console("migrate").code == 0
+    said = console(*shlex.split(example)[1:], *starting(example, ALSO))
+    assert said.code == 0, said
