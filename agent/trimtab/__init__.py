@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trimtab.binding import Binding
     from trimtab.model.reports import Status
     from trimtab.model.resolution import ABSENT
-    from trimtab.subscriptions import Changed, Reloaded
+    from trimtab.pending import Changed, Reloaded
 
 __all__ = ["ABSENT", "Agent", "Binding", "Changed", "Reloaded", "Status"]
 
@@ -20,8 +20,8 @@ _PLACES = {
     "ABSENT": "trimtab.model.resolution",
     "Agent": "trimtab.agent",
     "Binding": "trimtab.binding",
-    "Changed": "trimtab.subscriptions",
-    "Reloaded": "trimtab.subscriptions",
+    "Changed": "trimtab.pending",
+    "Reloaded": "trimtab.pending",
     "Status": "trimtab.model.reports",
 }
 

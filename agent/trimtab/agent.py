@@ -15,24 +15,24 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Literal, Self, TypeAlias, TypeVar
 
 from trimtab import clock, settings, sources
 from trimtab.binding import Binding, Bindings
-from trimtab.follower import Follower, Plan, Seed, Sources, Standing
-from trimtab.model import documents, views
+from trimtab.face import AgentFace
+from trimtab.follower import Follower
+from trimtab.model import documents
 from trimtab.model.errors import UnavailableError
-from trimtab.model.links import START, Position
 from trimtab.model.reports import Refusal, Status
 from trimtab.model.statements import Trust
-from trimtab.model.views import View
-from trimtab.reader import Assignment, Held, Reader
-from trimtab.replica.events import Serve
+from trimtab.pending import ChangeEvent, Subscription
+from trimtab.reader import Held, Reader
+from trimtab.standing import Plan, Seed, Sources, Standing
 from trimtab.starting import first_view
-from trimtab.subscriptions import ChangeEvent, Changes, Subscription, Subscriptions
+from trimtab.subscriptions import Changes, Subscriptions
 from trimtab.threads import Life
 
 T = TypeVar("T")
@@ -230,8 +230,8 @@ class Agent(Reader):
 
     def _start(self, *, keep: bool, seed: Seed | None = None) -> None:
         opened = self._open_sources(self._plan, keep)
-        follower = Follower(self._plan, opened, _Face(self), seed)
-        self._life = Life(follower)
+        face = AgentFace(self, self._bindings, self._subscriptions, self._note)
+        self._life = Life(Follower(self._plan, opened, face, seed))
 
     def _ensure(self) -> None:
         """In a forked child: follow from now on. Anywhere else there is nothing to do."""
@@ -240,6 +240,11 @@ class Agent(Reader):
                 seeds, self._inherited = self._inherited, ()
                 for seed in () if self._closed else seeds:
                     self._start(keep=False, seed=seed)
+
+    def _note(self, standing: Standing | None) -> None:
+        with self._news:
+            self._standing = standing or self._standing
+            self._news.notify_all()
 
     def _look(self) -> tuple[Held, Standing]:
         return self.held, self._standing
@@ -254,65 +259,6 @@ class Agent(Reader):
         if life is not None:
             self._plan = sources.renamed(self._plan)
             self._inherited = (life.abandon(),)
-
-
-class _Face:
-    """What the follower sees of an agent. It keeps the agent alive: only `close` ends it."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-
-    @property
-    def held(self) -> Held:
-        return self._agent.held
-
-    def judge(self, view: View, position: Position) -> Sequence[Refusal]:
-        return self._agent._bindings.judge(view, position)  # noqa: SLF001 - one part with Agent
-
-    def refusals(self) -> tuple[Refusal, ...]:
-        return self._agent._bindings.refusals()  # noqa: SLF001 - the same
-
-    def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
-        agent, old = self._agent, self._agent.held
-        if served.position < old.position or (served.position == old.position and not old.withheld):
-            return  # a follower that began again has caught up with what is served
-        differences = served.differences
-        if first and old.position > START:
-            differences = yield from _compare(old.view, served.view)
-        new = old.following(served.view, served.position, served.hash, differences)
-
-        def swap(also: Sequence[Assignment]) -> None:
-            agent.swap(new, also)
-
-        agent._bindings.serve(new, swap)  # noqa: SLF001 - the same
-        self._notify()
-        yield  # the old view is freed after a breath: that takes as long as the swap
-        yield from agent._subscriptions.tell(old, new, differences, reload=served.reload)  # noqa: SLF001 - the same
-
-    def withhold(self, reason: str) -> None:
-        agent = self._agent
-
-        def swap(also: Sequence[Assignment]) -> None:
-            agent.withhold(reason, also)
-
-        agent._bindings.withhold(reason, swap)  # noqa: SLF001 - the same
-        self._notify()
-
-    def stand(self, standing: Standing) -> None:
-        self._agent._standing = standing  # noqa: SLF001 - the same
-        self._notify()
-
-    def _notify(self) -> None:
-        with self._agent._news:  # noqa: SLF001 - the same
-            self._agent._news.notify_all()  # noqa: SLF001 - the same
-
-
-def _compare(old: View, new: View) -> Generator[None, None, views.Differences]:
-    for step in views.compare_steps(old, new):
-        if step is not None:
-            return step
-        yield
-    raise AssertionError("the last step is the answer")
 
 
 _connected: weakref.WeakSet[Agent] = weakref.WeakSet()

@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar, cast, get_args, get_o
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from trimtab.cache import Cache
 from trimtab.model import paths, views
 from trimtab.model.errors import ModelRefused, UsageError
 from trimtab.model.links import Position
@@ -25,7 +26,7 @@ from trimtab.model.reports import Refusal
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Document, Value, thaw
 from trimtab.model.views import View
-from trimtab.reader import Assignment, Cache, Held, requirement_failed
+from trimtab.reader import Assignment, Held, requirement_failed
 
 T = TypeVar("T")
 _logger: Final = logging.getLogger("trimtab")

@@ -13,23 +13,16 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from trimtab import clock, keeper
-from trimtab.errands import Errands, ReportingFeed, ReportingPushFeed
-from trimtab.feeds.disk import DiskFeed
+from trimtab.errands import Errands
 from trimtab.feeds.feed import Feed
 from trimtab.keeper import Keeper
-from trimtab.model.errors import TrimtabError
-from trimtab.model.links import START, Position
-from trimtab.model.reports import Refusal, Report, Status
+from trimtab.model.links import START
+from trimtab.model.reports import Report
 from trimtab.model.snapshots import Snapshot
-from trimtab.model.statements import Trust
-from trimtab.model.views import View
-from trimtab.reader import Held
 from trimtab.replica.alarms import ALARM_SECONDS
 from trimtab.replica.events import (
     AskHead,
@@ -54,104 +47,17 @@ from trimtab.replica.events import (
     Ticked,
     Withhold,
 )
-from trimtab.replica.freshness import Freshness
 from trimtab.replica.machine import Replica
-from trimtab.replica.serving import Hold
 from trimtab.reporting import Reporting
+from trimtab.standing import Face, Plan, Seed, Sources, Standing
 
 _logger: Final = logging.getLogger("trimtab")
 BREATH_SECONDS: Final = 50e-6
 """Between two steps the thread really sleeps: only then does a waiting reader get the interpreter at once."""
 _FIRST_RESTART_SECONDS: Final = 0.1
 _LONGEST_RESTART_SECONDS: Final = 5.0
+_LOAD_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to follow, and as whom. `agent` is this follower's name in the fleet."""
-
-    environment: str
-    trust: Trust
-    agent: str
-    identity: Mapping[str, str] = field(default_factory=dict[str, str])
-    require: Mapping[str, str] = field(default_factory=dict[str, str])
-    hold: Hold = "binding"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """What it follows from. `lacking` says what could not be opened and is done without."""
-
-    postgres: ReportingFeed
-    redis: ReportingPushFeed | None = None
-    disk: DiskFeed | None = None
-    lacking: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What is true about the served view, apart from the view itself. Immutable."""
-
-    freshness: Freshness = field(default_factory=Freshness)
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    alarms: Mapping[str, str] = field(default_factory=dict[str, str])
-    tried: frozenset[Source] = frozenset()
-    problems: Mapping[Source, TrimtabError] = field(default_factory=dict["Source", TrimtabError])
-    held: tuple[Refusal, ...] = ()
-    caught_up: bool = False
-    """Whether a primary has named its head and the verified line has reached it, served or not."""
-    following: bool = False
-
-    def status(self, now: float) -> Status:
-        """How far freshness can be trusted at a time; nobody keeps it fresh while nobody follows."""
-        status = self.freshness.status(now)
-        if not self.following and status in {Status.LIVE, Status.DEGRADED}:
-            return Status.STALE
-        return status
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """Where a replica begins that is not the first: a verified state, and what was known about it."""
-
-    snapshot: Snapshot | None = None
-    floor: Position = START
-    recovered: Recovered | None = None
-    """How it was recovered, while what is served is still in quarantine."""
-    freshness: Freshness | None = None
-
-
-class Face(Protocol):
-    """What the follower serves. Called on its thread; must neither block nor raise."""
-
-    @property
-    def held(self) -> Held:
-        """What is served now."""
-        ...
-
-    def judge(self, view: View, position: Position) -> Sequence[Refusal]:
-        """What bindings would refuse of a view."""
-        ...
-
-    def refusals(self) -> tuple[Refusal, ...]:
-        """What bindings refuse of the served view."""
-        ...
-
-    def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
-        """Swap a view in, then tell the subscribers, in steps.
-
-        `first` of a replica: its differences are not those from what is held, for it does not know of that.
-        """
-        ...
-
-    def withhold(self, reason: str) -> None:
-        """Let every read raise from now on."""
-        ...
-
-    def stand(self, standing: Standing) -> None:
-        """Take note of what is true now."""
-        ...
 
 
 class Follower:
@@ -173,7 +79,7 @@ class Follower:
         self._waiter: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribed = False
-        self._stopping = False
+        self._stopping = self._loaded = False
         self._recovered: Recovered | None = None
         self._served = False
         self._replica = self._new_replica()
@@ -224,7 +130,8 @@ class Follower:
             await self._leave()
 
     async def _follow(self) -> None:
-        if self._keeper is None and self.sources.disk is not None:
+        if not self._loaded and self.sources.disk is not None:
+            self._loaded = True
             self._keeper = Keeper(self.sources.disk, self.tell, self._alarm)
             await self._recover(self._keeper)
         if self._seed.snapshot is not None:
@@ -237,7 +144,13 @@ class Follower:
             await self._take(await self._next())
 
     async def _recover(self, kept: Keeper) -> None:
-        loaded = await kept.load()
+        try:
+            async with asyncio.timeout(_LOAD_SECONDS):
+                loaded = await kept.load()
+        except TimeoutError:
+            self._keeper = None  # nothing may be written to a directory that was not read
+            self._alarm("disk", "the directory does not answer and is done without")
+            return
         steps = keeper.recovered(loaded, self._plan.environment, self._plan.trust, quarantines=kept.quarantines)
         for event in steps:
             if event is None:

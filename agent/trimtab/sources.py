@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from trimtab.follower import Plan, Sources
 from trimtab.model.errors import PersistFailed, SettingError
 from trimtab.settings import Settings
+from trimtab.standing import Plan, Sources
 
 _NAME_BYTES: Final = 4
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from trimtab.follower import Standing
 from trimtab.model.errors import (
     DeniedError,
     EnvironmentNotFound,
@@ -20,6 +19,7 @@ from trimtab.model.errors import (
 from trimtab.model.links import START
 from trimtab.reader import Held
 from trimtab.settings import Settings
+from trimtab.standing import Standing
 
 CONFIRM_SECONDS: Final = 0.5
 """How long a first view waits for the servers' word on it: without that nobody knows how old it is."""

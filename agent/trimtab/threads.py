@@ -9,7 +9,8 @@ import threading
 from typing import Final
 
 from trimtab.feeds import descriptors
-from trimtab.follower import Follower, Seed
+from trimtab.follower import Follower
+from trimtab.standing import Seed
 
 _logger: Final = logging.getLogger("trimtab")
 

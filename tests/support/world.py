@@ -15,7 +15,6 @@ from trimtab.errands import ReportingFeed, ReportingPushFeed
 from trimtab.feeds.disk import DiskFeed
 from trimtab.feeds.feed import Notice
 from trimtab.feeds.memory import MemoryFeed
-from trimtab.follower import Plan, Sources
 from trimtab.model import items, links, snapshots
 from trimtab.model.changes import Change, EpochRecord
 from trimtab.model.items import LeafEdit
@@ -24,6 +23,7 @@ from trimtab.model.reports import Report, decode
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.states import State
 from trimtab.model.structure import Lineage
+from trimtab.standing import Plan, Sources
 
 
 class Tap:

@@ -33,7 +33,7 @@ from trimtab.model.errors import (
     SignatureRefused,
     UnavailableError,
 )
-from trimtab.subscriptions import ChangeEvent, Reloaded
+from trimtab.pending import ChangeEvent, Reloaded
 
 LEVERAGE = "risk.global.max_leverage"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 from tests.support.signed_line import SignedLine
 from tests.support.world import World, eventually, world
 from trimtab import Agent, Status, errands, follower, keeper, settings, sources
-from trimtab.agent import _Face
+from trimtab.face import AgentFace
+from trimtab.feeds.disk import DiskFeed, Loaded
 from trimtab.feeds.feed import Arrived
 from trimtab.files import DirectoryFiles
 from trimtab.model.reports import REPORT_SECONDS
@@ -230,7 +232,8 @@ def test_a_follower_runs_in_a_loop_of_somebody_else(made: World) -> None:
     async def live() -> int:
         opened = agent._open_sources(plan, False)  # noqa: FBT003
         other = Agent(plan, agent._open_sources)
-        driver = follower.Follower(plan, opened, _Face(other))
+        face = AgentFace(other, other._bindings, other._subscriptions, other._note)
+        driver = follower.Follower(plan, opened, face)
         task = asyncio.create_task(driver.run())
         revision = made.commit({LEVERAGE: 2.0})
         async with asyncio.timeout(5):
@@ -241,3 +244,22 @@ def test_a_follower_runs_in_a_loop_of_somebody_else(made: World) -> None:
         return other.revision
 
     assert asyncio.run(live()) == made.revision
+
+
+def test_a_disk_that_hangs_keeps_nobody_from_starting(
+    made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go = threading.Event()
+    honest = DiskFeed.load
+
+    def hang(self: DiskFeed) -> Loaded:
+        let_go.wait()
+        return honest(self)
+
+    monkeypatch.setattr(DiskFeed, "load", hang)
+    monkeypatch.setattr(follower, "_LOAD_SECONDS", 0.05)
+    with made.connect(directory=tmp_path / "d") as agent:
+        assert agent[LEVERAGE] == 3.0
+        assert "does not answer" in agent.alarms["disk"]
+        assert agent.wait_for(made.commit({LEVERAGE: 2.0}), 5)
+        let_go.set()

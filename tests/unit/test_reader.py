@@ -8,7 +8,7 @@ from types import BuiltinMethodType
 
 import pytest
 
-from trimtab import reader
+from trimtab import cache, reader
 from trimtab.model import states, views
 from trimtab.model.canonical import encode
 from trimtab.model.errors import PathError, PathNotFound, RequirementFailed
@@ -107,7 +107,7 @@ def test_two_readers_do_not_share_what_they_hold() -> None:
 
 
 def test_a_full_cache_starts_empty_at_the_next_swap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "CACHED", 2)
+    monkeypatch.setattr(cache, "CACHED", 2)
     subject = reading({"a": 1, "b": 2, "c": 3})
     assert [subject[path] for path in ("a", "b", "c", "c")] == [1, 2, 3, 3]
     assert len(subject.held.cache) == 2
@@ -117,7 +117,7 @@ def test_a_full_cache_starts_empty_at_the_next_swap(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_large_change_forgets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "FORGOTTEN", 1)
+    monkeypatch.setattr(cache, "FORGOTTEN", 1)
     subject = reading({"a": 1, "b": 2, "c": 3})
     assert subject["c"] == 3
     follow(subject, {"a": 2, "b": 3, "c": 3}, 2)

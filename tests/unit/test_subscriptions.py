@@ -12,12 +12,13 @@ import pytest
 
 from tests.support.world import eventually
 from tests.unit.test_reader import held
-from trimtab import subscriptions
+from trimtab import pending, subscriptions
 from trimtab.model.errors import PathError
 from trimtab.model.resolution import ABSENT
 from trimtab.model.values import Document
+from trimtab.pending import Changed, ChangeEvent, Reloaded
 from trimtab.reader import Held
-from trimtab.subscriptions import Changed, ChangeEvent, Reloaded, Subscriptions
+from trimtab.subscriptions import Subscriptions
 
 
 class Story:
@@ -157,6 +158,7 @@ def test_a_resync_tells_of_itself_first() -> None:
 
 def test_too_many_events_become_one_reload(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriptions, "MAX_PENDING", 3)
+    monkeypatch.setattr(pending, "MAX_PENDING", 3)
     story = Story({f"k{number}": 0 for number in range(6)})
     stream = story.subscriptions.read("**")
     story.change({f"k{number}": 1 for number in range(6)})
@@ -172,6 +174,7 @@ def test_too_many_events_become_one_reload(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_large_resync_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriptions, "MAX_PENDING", 3)
+    monkeypatch.setattr(pending, "MAX_PENDING", 3)
     story = Story({f"k{number}": 0 for number in range(6)})
     heard = story.subscribe("**")
     story.change({f"k{number}": 1 for number in range(6)}, reload=True)

@@ -1,0 +1,86 @@
+"""The face of an agent towards its follower: swaps views in, and passes on what is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+from trimtab.binding import Bindings
+from trimtab.model import views
+from trimtab.model.links import START, Position
+from trimtab.model.reports import Refusal
+from trimtab.model.views import View
+from trimtab.reader import Assignment, Held, Reader
+from trimtab.replica.events import Serve
+from trimtab.standing import Standing
+from trimtab.subscriptions import Subscriptions
+
+
+class AgentFace:
+    """See `trimtab.standing.Face`. It keeps its agent alive: only `close` ends that.
+
+    `note` takes a new standing, or None where only the view is new, and wakes whoever waits for either.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        bindings: Bindings,
+        subscriptions: Subscriptions,
+        note: Callable[[Standing | None], None],
+    ) -> None:
+        self._reader = reader
+        self._bindings = bindings
+        self._subscriptions = subscriptions
+        self._note = note
+
+    @property
+    def held(self) -> Held:
+        """See `Face.held`."""
+        return self._reader.held
+
+    def judge(self, view: View, position: Position) -> Sequence[Refusal]:
+        """See `Face.judge`."""
+        return self._bindings.judge(view, position)
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """See `Face.refusals`."""
+        return self._bindings.refusals()
+
+    def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
+        """See `Face.serve`."""
+        old = self._reader.held
+        if served.position < old.position or (served.position == old.position and not old.withheld):
+            return  # a follower that began again has caught up with what is served
+        differences = served.differences
+        if first and old.position > START:
+            differences = yield from _compare(old.view, served.view)
+        new = old.following(served.view, served.position, served.hash, differences)
+
+        def swap(also: Sequence[Assignment]) -> None:
+            self._reader.swap(new, also)
+
+        self._bindings.serve(new, swap)
+        self._note(None)
+        yield  # the old view is freed after a breath: that takes as long as the swap
+        yield from self._subscriptions.tell(old, new, differences, reload=served.reload)
+
+    def withhold(self, reason: str) -> None:
+        """See `Face.withhold`."""
+
+        def swap(also: Sequence[Assignment]) -> None:
+            self._reader.withhold(reason, also)
+
+        self._bindings.withhold(reason, swap)
+        self._note(None)
+
+    def stand(self, standing: Standing) -> None:
+        """See `Face.stand`."""
+        self._note(standing)
+
+
+def _compare(old: View, new: View) -> Generator[None, None, views.Differences]:
+    for step in views.compare_steps(old, new):
+        if step is not None:
+            return step
+        yield
+    raise AssertionError("the last step is the answer")
