@@ -19,7 +19,7 @@ from trimtab.cache import Cache, Changes
 from trimtab.model import views
 from trimtab.model.errors import RequirementFailed
 from trimtab.model.links import START, Position
-from trimtab.model.resolution import ABSENT
+from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Value
 from trimtab.model.views import View
 
@@ -189,7 +189,8 @@ class Reader:
         held = self._held
         if held.withheld:
             raise requirement_failed(held.withheld)
-        return held.cache.get_or(path, default)
+        found: Value | Absent = held.cache.get(path, ABSENT)
+        return held.cache.get_or(path, default) if isinstance(found, Absent) else found
 
     def __contains__(self, path: str) -> bool:
         held = self._held
