@@ -21,9 +21,10 @@ from trimtab.model.states import State
 from trimtab.model.structure import Forest
 from trimtab_store import expectations, hooks, reading
 from trimtab_store.database import Connection
+from trimtab_store.drafts import Draft
 from trimtab_store.editing import Request, outermost
 from trimtab_store.hooks import Hook, Sides
-from trimtab_store.operations import EVERYTHING, Draft
+from trimtab_store.operations import EVERYTHING
 from trimtab_store.reading import Head
 
 LABELS_SCOPE: Final = "fleet.bots"

@@ -30,10 +30,10 @@ from trimtab.model.errors import LayerConflict, ValueRefused, nearest
 from trimtab.model.items import Item, leaves
 from trimtab.model.structure import Forest
 from trimtab.model.trees import HIDDEN
+from trimtab_store.drafts import Place
 from trimtab_store.files.json_text import load_json
 from trimtab_store.files.yaml_core import load_yaml
 from trimtab_store.files.yaml_writer import dump_yaml
-from trimtab_store.operations import Place
 
 Format: TypeAlias = Literal["json", "yaml"]
 FORMAT_VERSION: Final = 1

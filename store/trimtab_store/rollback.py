@@ -18,9 +18,10 @@ from trimtab.model.trees import HIDDEN
 from trimtab.model.values import Document, Value, thaw
 from trimtab_store import reading
 from trimtab_store.database import Connection
+from trimtab_store.drafts import Draft, Place
 from trimtab_store.expectations import differences as value_differences
 from trimtab_store.expectations import label_sets, shown
-from trimtab_store.operations import EVERYTHING, Draft, Place, Replace
+from trimtab_store.operations import EVERYTHING, Replace
 from trimtab_store.queries import differences
 from trimtab_store.reading import Moment
 from trimtab_store.writer import Difference

@@ -16,10 +16,11 @@ from trimtab.model.structure import Forest, Lineage
 from trimtab.model.values import thaw
 from trimtab_store import portable
 from trimtab_store.database import check_address
+from trimtab_store.drafts import Draft
 from trimtab_store.editing import outermost
 from trimtab_store.expectations import label_sets
 from trimtab_store.locking import new_version
-from trimtab_store.operations import Draft, Hide, Replace, Unset, hide_of, layer_text, leaves_of
+from trimtab_store.operations import Hide, Replace, Unset, hide_of, layer_text, leaves_of
 from trimtab_store.portable import Format
 
 LINEAGE = Lineage(("base", "production"))
