@@ -15,7 +15,8 @@ from trimtab.model.errors import TrimtabError
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.states import State
 from trimtab.model.structure import DEFAULT_DIMENSIONS, Lineage
-from trimtab_store.operations import Draft, Hide, Leaves, Unset
+from trimtab_store.drafts import Draft
+from trimtab_store.operations import Hide, Leaves, Unset
 
 Case = dict[str, Any]
 PAGE = Path(__file__).parents[2] / "docs" / "resolution.md"
