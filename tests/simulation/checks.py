@@ -14,6 +14,7 @@ from tests.simulation.store import Entry, Image
 from trimtab.model.links import START, Position
 from trimtab.model.reports import Status
 from trimtab.replica.events import (
+    ChangesAnswered,
     Effect,
     Event,
     HeadAnswered,
@@ -24,11 +25,13 @@ from trimtab.replica.events import (
     Ticked,
 )
 from trimtab.replica.machine import Replica
+from trimtab.replica.requests import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from tests.simulation.node import Node
     from tests.simulation.world import World
 
+INFINITE = float("inf")
 CATCH_UP_SECONDS = 20.0
 """A confirmed subscription shows what Redis had at that moment within this time, Postgres or not."""
 
@@ -46,6 +49,7 @@ class Checks:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._asked_at: dict[tuple[str, int, int], float] = {}
         self._lines_when_asked: dict[tuple[str, int, int], Position] = {}
 
     # -- around an agent's event ---------------------------------------------------------------------------------------
@@ -107,6 +111,7 @@ class Checks:
 
     def asked(self, node: Node, source: str, *, poll: bool, request: int) -> None:
         """An agent sends a request."""
+        self._asked_at[node.name, node.lives, request] = node.loop.now
         kind = "poll" if poll and source == "postgres" else "head" if poll else "data"
         node.life.asks.append((node.loop.now, kind))
         if node.replica is not None and kind == "poll":
@@ -116,6 +121,11 @@ class Checks:
         """Where an agent's line stood when it asked what is answered now; the floor counts as well."""
         line = self._lines_when_asked.get((node.name, node.lives, event.request))
         return None if line is None else max(line, node.life.boot_floor)
+
+    def is_awaited(self, node: Node, event: ChangesAnswered) -> bool:
+        """Whether an agent surely still waits for these changes: it may give up on Redis, or after ten seconds."""
+        asked_at = self._asked_at.get((node.name, node.lives, event.request), -INFINITE)
+        return event.source == "postgres" and node.loop.now - asked_at < PATIENCE_SECONDS["changes"]
 
     def subscribed(self, node: Node, session: Session) -> None:
         """A subscription was confirmed: what Redis has now must reach the agent soon, by Redis alone if need be."""
@@ -133,7 +143,7 @@ class Checks:
                 return
             if replica.status(node.loop.now) in {Status.FORKED, Status.AHEAD}:
                 return
-            if replica.line.position < Position(key.epoch, key.revision):
+            if replica.line.position < Position(key.epoch, key.revision) and world.redis_leads_on(node, replica):
                 raise Violation("catches_up_after_resubscribe", f"{node.name} is at {replica.line.position}, not {key}")
 
         node.loop.after(CATCH_UP_SECONDS, look)

@@ -58,6 +58,7 @@ class Faults:
             "value refused": self._refused,
             "urgent": self._urgent,
             "disk lost": self._disk_lost,
+            "urgent while stopped": self._urgent_while_stopped,
             "crash": self._crash,
             "clean restart": self._restart,
             "applied rotten": lambda: self._rot("applied"),
@@ -353,6 +354,22 @@ class Faults:
         self._later(0.1, 2, lambda: world.store.submit(world.plan(urgent=True)))
         self._later(0.5, 4, world.commit)
 
+    def _urgent_while_stopped(self) -> None:
+        """An urgent edit while readers are stopped by `require=`, then a way on that a binding refuses."""
+        node = next((node for node in self._world.nodes if node.require and node.hold == "all"), None)
+        if node is None:
+            return
+        self._fire("urgent while stopped")
+        store, plans, bot = self._world.store, self._world.plans, node.identity["bot"]
+        for plan in (
+            plans.label(node.environment, bot, "live"),
+            self._world.plan(urgent=True) if self._loop.chance(0.3) else plans.put("base", "trading.size", b"9", urgent=True),
+            plans.refused(),
+            plans.label(node.environment, bot, "paper"),
+        ):
+            store.submit(plan)
+            self._loop.run_until(self._loop.now + 0.3)
+
     # -- the machine ---------------------------------------------------------------------------------------------------
 
     def _crash(self) -> None:
@@ -381,7 +398,11 @@ class Faults:
     def _rot(self, *names: Name) -> None:
         """A crash after which generations on disk do not verify."""
         node = self._node()
-        if not set(node.disk.generations) - set(names):
+        if len(names) > 1 and "proven" not in node.disk.generations:
+            self._quiet()
+            self._world.commit_to(node.environment)
+            self._loop.run_until(self._loop.now + 2)
+        if node.replica is None or not set(node.disk.generations) - set(names):
             return
         node.crash()
         for name in names:

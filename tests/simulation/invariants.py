@@ -13,8 +13,8 @@ import orjson
 from tests.simulation.disk import follows
 from tests.simulation.oracle import Flat, Key
 from trimtab.model import links
-from trimtab.model.changes import decode
-from trimtab.model.errors import SignatureRefused, TrimtabError
+from trimtab.model.changes import Change, decode
+from trimtab.model.errors import TrimtabError
 from trimtab.model.links import START, Position
 from trimtab.model.reports import Status
 from trimtab.model.resolution import ABSENT, Absent
@@ -22,6 +22,7 @@ from trimtab.model.values import Document, Value, thaw
 from trimtab.replica.events import (
     Arrived,
     AskHead,
+    ChangesAnswered,
     Effect,
     Event,
     HeadAnswered,
@@ -134,7 +135,11 @@ def requirement_is_kept(node: Node, replica: Replica) -> None:
 
 def urgent_is_served(node: Node, replica: Replica) -> None:
     """An urgent change that was followed is served whatever a binding holds back."""
-    if node.life.urgent > replica.serving.position and not replica.serving.withheld:
+    if node.life.urgent <= replica.serving.position or replica.line.snapshot is None:
+        return
+    line = Key(node.environment, *_pair(replica.line.position), replica.line.snapshot.hash)
+    labels, _ = node.world.oracle.resolve(line, node.identity)
+    if all(labels.get(dimension) == label for dimension, label in node.require.items()):
         raise Violation("urgent_is_served", f"{node.name} holds back {node.life.urgent}")
 
 
@@ -157,8 +162,10 @@ def quarantine_is_kept_and_ends(node: Node, replica: Replica) -> None:
 def staleness_never_lies(node: Node, replica: Replica) -> None:
     """What is served is not older than the agent says, by the true time at which the primary moved on."""
     key = served_key(node)
-    if key is None or node.world.is_lost(key):
-        return  # nobody can know that a history is lost before the primary says so; `forks_are_told` looks at that
+    if key is None:
+        return
+    if key in node.world.lost and replica.status(node.loop.now) not in {Status.FORKED, Status.AHEAD}:
+        return  # an agent cannot know that a history is lost before the primary says so; then `forks_are_told`
     age = node.world.true_age(key)
     says = replica.staleness(node.reads_clock(replica))
     if says < age - SLACK:
@@ -180,13 +187,15 @@ def status_never_lies(node: Node, replica: Replica) -> None:
 
 def forks_are_told(node: Node, replica: Replica, event: Event, line: Key | None) -> None:
     """A store that is behind what it gave, and a change or head that does not follow ours, are said aloud."""
-    if line is None or replica.line.position != Position(line.epoch, line.revision):
+    if line is None or replica.line.position.epoch != line.epoch:
         return
     contradiction = ""
     if isinstance(event, HeadAnswered) and not event.is_replica and event.source == "postgres":
         contradiction = _contradiction(node, event, line)
     elif isinstance(event, Arrived):
-        contradiction = _other_history(node, event, line)
+        contradiction = _other_history(node, (event.message,), line)
+    elif isinstance(event, ChangesAnswered) and node.world.checks.is_awaited(node, event):
+        contradiction = _other_history(node, event.messages, line)
     status = replica.status(node.loop.now)
     if contradiction and status not in ({Status.FORKED} if "fork" in contradiction else {Status.FORKED, Status.AHEAD}):
         raise Violation("forks_are_told", f"{node.name} at {line} says {status}: {contradiction}")
@@ -281,6 +290,8 @@ def requests_are_bounded(node: Node) -> None:
 
 def polls_are_spread(node: Node, event: Event, effects: Sequence[Effect]) -> None:
     """What reaches all agents at once does not make them ask the primary at once."""
+    if node.catching_up:
+        return  # its own long sleep made a poll due
     if isinstance(event, Arrived | Named) and any(
         e for e in effects if isinstance(e, AskHead) and e.source == "postgres"
     ):
@@ -310,10 +321,8 @@ def serve_is_remembered(node: Node, effects: Sequence[Effect]) -> None:
 
 def urgent_of(effect: PersistChange) -> bool:
     """Whether a followed change is marked urgent."""
-    try:
-        return decode(links.read(effect.message).change).urgent
-    except TrimtabError:
-        return False
+    change = decode_or_none(link_change(effect.message))
+    return change is not None and change.urgent
 
 
 def leaves_of(tree: dict[str, Value]) -> Flat:
@@ -349,8 +358,6 @@ def _pair(position: Position) -> tuple[int, int]:
 
 
 def _contradiction(node: Node, event: HeadAnswered, line: Key) -> str:
-    if event.position.epoch != line.epoch:
-        return "behind" if event.position.epoch < line.epoch else ""
     head = Key(node.environment, *_pair(event.position), event.hash)
     if event.position == Position(line.epoch, line.revision) and event.hash != line.hash:
         return "fork: the store's revision is another one"
@@ -360,15 +367,34 @@ def _contradiction(node: Node, event: HeadAnswered, line: Key) -> str:
     return ""
 
 
-def _other_history(node: Node, event: Arrived, line: Key) -> str:
-    key = node.world.oracle.messages.get(event.message)
-    if key is None or key.environment != node.environment or key.epoch != line.epoch:
-        return ""
-    try:
-        link = links.read(event.message).link
-    except SignatureRefused:
-        return ""
-    here = line.revision
-    if key.revision > here and link.previous_revision <= here and link.previous_hash != line.hash:
-        return f"fork: {key} does not follow ours"
+def _other_history(node: Node, messages: Sequence[bytes], line: Key) -> str:
+    """Whether authentic messages, taken one after the other, leave our line for another one of the same epoch."""
+    here = line
+    for message in messages:
+        key = node.world.oracle.messages.get(message)
+        if key is None or key.environment != node.environment or key.epoch != line.epoch:
+            return ""
+        link = links.read(message).link
+        if key.revision <= here.revision:
+            continue
+        if link.previous_revision > here.revision:
+            return ""
+        if link.previous_hash != here.hash:
+            return f"fork: {key} does not follow ours"
+        if decode_or_none(link_change(message)) is None:
+            return ""
+        here = key
     return ""
+
+
+def link_change(message: bytes) -> bytes:
+    """The bytes of the change in a message."""
+    return message.partition(b"\n")[2]
+
+
+def decode_or_none(text: bytes) -> Change | None:
+    """A change, None if this program cannot read it."""
+    try:
+        return decode(text)
+    except TrimtabError:
+        return None

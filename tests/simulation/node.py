@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tests.simulation import feeds
 from tests.simulation.invariants import tree_of
@@ -44,6 +44,7 @@ from trimtab.replica.events import (
     Withhold,
 )
 from trimtab.replica.machine import Replica
+from trimtab.replica.requests import PATIENCE_SECONDS
 from trimtab.replica.serving import Hold
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Life:
     quarantined: Position | None = None
     proven: Position = START
     poll_after: float = 0.5
-    answers: deque[Answer] = field(default_factory=lambda: deque[Answer](maxlen=8))
+    answers: deque[Answer] = field(default_factory=lambda: deque[Answer](maxlen=64))
     asks: deque[tuple[float, str]] = field(default_factory=deque[tuple[float, str]])
     wakes: deque[float] = field(default_factory=deque[float])
     polls: list[float] = field(default_factory=list[float])
@@ -99,7 +100,9 @@ def admit(view: View, position: Position) -> Sequence[Refusal]:
 
 
 class Node:
-    """A machine with one agent on it, from one crash to the next."""
+    """A machine with one agent on it, from one crash to the next. `slept` counts the seconds it was suspended."""
+
+    WALL_START: ClassVar = 1_700_000_000.0
 
     def __init__(
         self,
@@ -118,11 +121,12 @@ class Node:
         self.replica: Replica | None = None
         self.life = Life()
         self.lives = 0
-        self.suspended = False
+        self.suspended = self.catching_up = False
         self.cut: set[Source] = set()
         self.misrouted = 0.0
         self.slow = 0.0
-        self.wall = 1_700_000_000.0
+        self.wall = self.WALL_START
+        self.slept = 0.0
         self.disturbed_at = 0.0
         self.session: Session | None = None
         self.reported = START
@@ -130,6 +134,7 @@ class Node:
         self._wake_at = 0.0
         self._asked: dict[int, float] = {}
         self._syncing = False
+        self._asleep_since = 0.0
 
     # -- a process -----------------------------------------------------------------------------------------------------
 
@@ -195,15 +200,19 @@ class Node:
     def suspend(self) -> None:
         """The machine sleeps; its boot-time clock goes on."""
         self.suspended = True
+        self._asleep_since = self.loop.now
 
     def resume(self) -> None:
         """The machine wakes up, and what waited for it comes at once."""
         self.suspended = False
+        self.slept += self.loop.now - self._asleep_since
         self._wake_at = float("inf")
         waiting, self._inbox = self._inbox, []
+        self.catching_up = True
         for event in waiting:
             self.handle(event)
         self.handle(Ticked())
+        self.catching_up = False
 
     # -- events and effects --------------------------------------------------------------------------------------------
 
@@ -296,8 +305,8 @@ class Node:
 
     def _note_answer(self, event: HeadAnswered) -> None:
         asked_at = self._asked.pop(event.request, None)
-        if asked_at is None:
-            return
+        if asked_at is None or self.loop.now - asked_at >= PATIENCE_SECONDS["postgres head"]:
+            return  # too late: nobody waits for it any more
         if self.life.poll_after != event.poll_after_ms / 1000:
             self.life.poll_after = event.poll_after_ms / 1000
             self.life.intervals.append((self.loop.now, self.life.poll_after))

@@ -126,6 +126,9 @@ class Store:
         self.epochs: list[EpochRecord] = []
         self.signed: set[bytes] = set()
         self.diverged = False
+        self.unreadable: set[bytes] = set()
+        self.founded = 0
+        self._founding = self.images[0]
         self.lost: list[Acknowledged] = []
         self.declared: list[Acknowledged] = []
         self._holder: Commit | None = None
@@ -137,8 +140,14 @@ class Store:
         return self.images[-1]
 
     def standby(self, lag: float) -> Image:
-        """What a standby holds that is this many seconds behind."""
-        return next((i for i in reversed(self.images) if i.time <= self.loop.now - lag), self.images[0])
+        """What a standby holds that is this many seconds behind; no standby is older than what the run began with."""
+        late = (image for image in reversed(self.images) if image.time <= self.loop.now - lag)
+        image = next(late, self.images[0])
+        return image if image.commits >= self.founded else self._founding
+
+    def found(self) -> None:
+        """What is here now will not be lost."""
+        self.founded, self._founding = self.image.commits, self.image
 
     # -- a commit ------------------------------------------------------------------------------------------------------
 
@@ -212,6 +221,8 @@ class Store:
         self.acknowledge(commit, revision, text)
         self._release(commit)
         must_sign = plan.structure is not None or plan.garbled or plan.unsaid is not None
+        if must_sign:
+            self.unreadable.update(entry.raw for entry in entries.values())
         if must_sign or self.loop.chance(0.2):
             self.loop.after(self.loop.between(0.005, 0.3), lambda: self.sign(reach))
         if plan.killed:

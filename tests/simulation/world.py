@@ -76,6 +76,7 @@ class World(Watcher):
         self.healed = False
         self.contradicted = False
         self.redis_poisoned = False
+        self.lost: set[Key] = set()
         self.disturbed_at = 0.0
         self.herded = 0
         self._superseded: dict[Key, float] = {}
@@ -113,10 +114,19 @@ class World(Watcher):
         """How long ago the primary moved on from a state; 0 while it is the newest."""
         return self.loop.now - self._superseded.get(key, self.loop.now)
 
-    def is_lost(self, key: Key) -> bool:
-        """Whether a state is no longer in the primary's past, and no epoch was declared yet."""
-        head = self._heads.get(key.environment)
-        return self.store.diverged and (head is None or not self.oracle.descends(head, key))
+    def redis_leads_on(self, node: Node, replica: Replica) -> bool:
+        """Whether what Redis holds leads from an agent's line to its head: it may be trimmed beyond its snapshot."""
+        keys = self.redis.of(node.environment)
+        here = replica.line.position
+        if keys.snapshot is not None:
+            here = max(here, keys.snapshot.position)
+        for entry in keys.stream:
+            if entry.position > here:
+                follows = (entry.position.epoch, entry.previous_revision) == (here.epoch, here.revision)
+                if not follows or entry.raw in self.store.unreadable:
+                    return False
+                here = entry.position
+        return True
 
     def news_within(self, seconds: float) -> int:
         """How many commits there were lately."""
@@ -155,6 +165,8 @@ class World(Watcher):
         if commits:
             self.contradicted = True
             self._mark(self._heads)
+            held = {entry.hash for line in self.store.image.lines.values() for entry in line}
+            self.lost |= {key for key in self.oracle.states if key.hash not in held}
         return commits
 
     def declare(self) -> None:
@@ -199,6 +211,7 @@ class World(Watcher):
         self.store.submit(self.plans.first())
         self.publisher.start()
         self.loop.run_until(self.loop.now + 1.5)
+        self.store.found()
         rng = self.loop.rng
         self.nodes += [
             Node(self, "one", "production", {"node": "n1", "region": "ny4", "bot": "b1"}),
@@ -209,7 +222,7 @@ class World(Watcher):
                 rng.choice(["eu", "paper", "base"]),
                 {"node": "n3", "region": "ldn", "bot": "b3"},
                 require={"mode": "paper"} if rng.random() < 0.7 else None,
-                hold="all" if rng.random() < 0.3 else "binding",
+                hold="all" if rng.random() < 0.5 else "binding",
             ),
         ]
         for node in self.nodes:

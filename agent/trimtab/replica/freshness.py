@@ -38,18 +38,20 @@ class Freshness:
         self.ahead = ""
         self.forked = ""
         self._open: Certificate | None = None
+        self._certified = START
 
-    def answered(self, certificate: Certificate, line: Line, seen: Position) -> None:
+    def answered(self, certificate: Certificate, line: Line, seen: Position, served: Position) -> None:
         """Take a primary's answer, and compare it with what we had `seen` of the line when we asked.
 
         What came since may rightly be newer than the answer.
         """
         if certificate.position < seen:
             self.ahead = f"the store is at {certificate.position}, behind {seen}, which it gave before"
+            self._contradicted(served)
         else:
             self.ahead = ""
         if line.knows_past(certificate.position) and line.hash_at(certificate.position) != certificate.hash:
-            self.forked = f"the store's revision {certificate.position} is not the one that we followed"
+            self.fork(f"the store's revision {certificate.position} is not the one that we followed", served)
         if self._open is None or certificate.asked_at >= self._open.asked_at:
             self._open = certificate
 
@@ -63,13 +65,23 @@ class Freshness:
             return
         holds = line.hash_at(certificate.position) == certificate.hash
         if not holds and line.knows_past(certificate.position):
-            self.forked = f"the store's revision {certificate.position} is not the one that we came to follow"
-            self.certified_at = -math.inf  # what we came to serve since was never proven the newest
+            self.fork(f"the store's revision {certificate.position} is not the one that we came to follow", served)
         if holds and served == line.position and not self.ahead and not self.forked:
             self.certified_at = max(self.certified_at, certificate.asked_at)
+            self._certified = max(self._certified, certificate.position)
             proven = Position(certificate.position.epoch, certificate.store_revision)
             self.proven = max(self.proven, proven)
         self._open = None
+
+    def fork(self, reason: str, served: Position) -> None:
+        """Our line and the store's are two: keep serving, and wait for an epoch."""
+        self.forked = reason
+        self._contradicted(served)
+
+    def _contradicted(self, served: Position) -> None:
+        """What is served beyond the last certificate may never have been the newest: nothing is known of its age."""
+        if served > self._certified:
+            self.certified_at = -math.inf
 
     def new_epoch(self, epoch: int) -> None:
         """A new epoch ends every contradiction, and an answer about the old one says nothing about it.
@@ -97,4 +109,5 @@ class Freshness:
             return Status.AHEAD
         if self.staleness(now) <= CERTIFIED_POLLS * self.poll_after:
             return Status.LIVE if self.subscribed else Status.DEGRADED
-        return Status.STALE if self.certified_at > -math.inf else Status.OFFLINE
+        was_certified = self.certified_at > -math.inf or self._certified > START
+        return Status.STALE if was_certified else Status.OFFLINE

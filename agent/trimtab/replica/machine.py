@@ -194,7 +194,7 @@ class Replica:
             case Verdict.NEEDS_SNAPSHOT | Verdict.NEWER_EPOCH:
                 self.pursuit.snapshot_known(judgement.position)
             case Verdict.FORKED:
-                self.freshness.forked = judgement.reason
+                self.freshness.fork(judgement.reason, self.serving.position)
             case Verdict.REFUSED:
                 yield from self._alarms.happened("refused", judgement.reason, now)
             case _:
@@ -224,7 +224,7 @@ class Replica:
         self.pursuit.requests.schedule_poll(now, self.freshness.poll_after)
         if not event.is_replica:
             certificate = Certificate(event.position, event.hash, event.store_revision, request.asked_at)
-            self.freshness.answered(certificate, self.line, request.seen)
+            self.freshness.answered(certificate, self.line, request.seen, self.serving.position)
 
     def _take_changes(self, event: ChangesAnswered, now: float) -> Effects:
         if self.pursuit.requests.answered(event.request) is None:
@@ -265,7 +265,7 @@ class Replica:
             elif verdict is Verdict.REFUSED:
                 yield from self._alarms.happened("refused", judgement.reason, now)
             elif verdict is Verdict.FORKED:
-                self.freshness.forked = judgement.reason
+                self.freshness.fork(judgement.reason, self.serving.position)
         return verdict
 
     def _adopted(self, event: SnapshotAnswered, epoch: int, now: float) -> Effects:

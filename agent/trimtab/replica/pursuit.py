@@ -133,4 +133,4 @@ class Pursuit:
 
     def _news(self) -> None:
         for source in ("redis", "postgres"):
-            self.requests.empty_handed.end(source)
+            self.requests.empty_handed.lift(source)

@@ -67,6 +67,10 @@ class Pauses:
         """Whether the reason held the last time."""
         return self._failures[source] > 0
 
+    def lift(self, source: Source) -> None:
+        """Try once more now; if that is in vain, the pause is as long as it would have been."""
+        self.until[source] = -math.inf
+
     def end(self, source: Source) -> None:
         """There is no reason any more."""
         self._failures[source] = 0

@@ -1,0 +1,39 @@
+"""Every seeded bug is caught, by the invariant that is there for it, within a few seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation import checks, invariants
+from tests.simulation.invariants import Violation
+from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.world import run
+
+WITHIN_SEEDS = 40
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_seeded_bug_is_caught_by_its_invariant(mutant: Mutant) -> None:
+    caught: list[str] = []
+    for seed in range(1, WITHIN_SEEDS + 1):
+        try:
+            run(seed, mutant.parts, mutant.kinds)
+        except Violation as violation:
+            caught.append(violation.name)
+        if mutant.caught_by in caught:
+            return
+    pytest.fail(f"{mutant.name}: {mutant.caught_by} saw nothing in {WITHIN_SEEDS} seeds; others did: {set(caught)}")
+
+
+def test_the_same_schedules_without_the_bug_violate_nothing() -> None:
+    for mutant in MUTANTS:
+        run(1, kinds=mutant.kinds)
+
+
+def test_each_invariant_named_by_a_mutant_is_a_function() -> None:
+    known = {*vars(invariants), *vars(checks)}
+    assert {mutant.caught_by for mutant in MUTANTS} - known.keys() == set()
+
+
+def test_every_mutant_has_a_name_of_its_own() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 15
