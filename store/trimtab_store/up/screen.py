@@ -48,7 +48,8 @@ class Screen:
     def render(self, bots: Sequence[Bot]) -> RenderableType:
         """The whole picture."""
         news = Text("\n".join(self.news) or "Nothing has changed yet.", style="dim", no_wrap=True, overflow="ellipsis")
-        return Group(self.table(bots), Text(), news, Text(), Text(_END))
+        ended = [Text(f"{bot.name} has ended; its log is {bot.log}", style="red") for bot in bots if not bot.running]
+        return Group(self.table(bots), *ended, Text(), news, Text(), Text(_END))
 
     def table(self, bots: Sequence[Bot]) -> Table:
         """What every bot reads, at which revision, and how soon after the commit."""
@@ -61,7 +62,7 @@ class Screen:
 
     def _row(self, bot: Bot) -> list[str | Text]:
         if not bot.running:
-            return [bot.name, "", Text(f"ended, see {bot.log}", style="red")]
+            return [bot.name, "", Text("ended", style="red")]
         if not bot.said:
             return [bot.name, "", Text("starting", style="yellow")]
         status = str(bot.said.get("status"))

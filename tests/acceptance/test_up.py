@@ -1,0 +1,116 @@
+"""`trimtab up`, as a stranger meets it: started, used from a second terminal, stopped, killed, started again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.up import processes_of, running, trimtab
+from trimtab_store.embedded.process import wait_until
+
+LEVERAGE = "risk.global.max_leverage"
+SET = ("set", LEVERAGE, "--environment", "production", "--layer", "bot=mm-btc", "--reason", "a test", "--wait", "30s")
+
+
+def demo(directory: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
+    """The result of an unattended run."""
+    done = trimtab("up", "--demo", "--seconds", "6", "--json", "--directory", str(directory), *arguments, timeout=150)
+    assert done.returncode == code, done
+    assert processes_of(directory) == []
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def check_result(result: dict[str, Any]) -> None:
+    """The object has the promised shape, and the bots differ where overlays make them differ."""
+    assert set(result) == {"bots", "changes", "lost", "propagation_ms", "revision"}
+    assert result["changes"] == 60
+    bots = {bot["name"]: bot for bot in result["bots"]}
+    assert set(bots) == {"mm-btc", "mr-eth", "arb-btc"}
+    for name, bot in bots.items():
+        assert set(bot) == {"name", "labels", "revision", "reads"}
+        assert (bot["revision"], bot["labels"]["bot"]) == (result["revision"], name)
+    assert {name: bot["labels"]["mode"] for name, bot in bots.items()} == {
+        "mm-btc": "paper", "mr-eth": "live", "arb-btc": "live",
+    }  # fmt: skip
+    assert {name: bot["reads"] for name, bot in bots.items()} == {
+        "mm-btc": {LEVERAGE: 1.059}, "mr-eth": {LEVERAGE: 2.0}, "arb-btc": {LEVERAGE: 1.5},
+    }  # fmt: skip
+    for figures in (result["propagation_ms"]["redis_up"], result["propagation_ms"]["redis_down"]):
+        assert 0 <= figures["p50"] <= figures["p99"] <= figures["max"]
+
+
+def test_an_unattended_run_loses_nothing_and_a_bot_that_drops_a_change_is_found_out(short_directory: Path) -> None:
+    directory = short_directory / "d"
+    first = demo(directory)
+    check_result(first)
+    assert first["lost"] == 0
+    again = demo(directory, "--drop", "7", code=1)  # on a directory that was used before
+    check_result(again)
+    assert (again["lost"], again["revision"]) == (1, first["revision"] + 60)
+
+
+def test_what_is_typed_in_a_second_terminal_shows_and_the_data_outlive_every_end(short_directory: Path) -> None:
+    directory = short_directory / "d"
+    with running(directory) as up:
+        up.wait_live()
+        assert f" set {LEVERAGE} 1.25 -e production --layer bot=mm-btc" in up.screen.replace("\n", "")
+        done = trimtab(*SET[:2], "1.25", *SET[2:], "--directory", str(directory))
+        assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["Served by 3 agents."])
+        up.wait_for(lambda text: "1.25 " in text.rpartition("commit to")[2], "mm-btc reads the new value")
+        up.wait_for(lambda text: " ms after its commit (" in text, "how long it took")
+        second = trimtab("up", "--directory", str(directory))
+        assert (second.returncode, second.stdout) == (5, "")
+        assert "is in use: another `trimtab up` runs on it" in second.stderr
+        assert up.end(signal.SIGINT) == 0
+        assert up.screen.endswith(f"Stopped. The data stay in {directory}.\n")
+        assert processes_of(directory) == []
+        assert not [*directory.glob("*/socket"), *directory.glob("servers.json")]
+
+    with running(directory) as up:  # killed without a chance to clean up
+        up.wait_live()
+        up.wait_for(lambda text: "1.25 " in text.rpartition("commit to")[2], "the value of the first run")
+        up.process.kill()
+        assert wait_until(lambda: not processes_of(directory), 60), processes_of(directory)
+
+    with running(directory) as up:
+        up.wait_live()
+        assert "1.25 " in up.screen.rpartition("commit to")[2]
+        assert up.end(signal.SIGTERM) == 0
+        assert processes_of(directory) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_start_leaves_nothing_running_and_hinders_no_later_one(
+    short_directory: Path, number: signal.Signals
+) -> None:
+    directory = short_directory / "d"
+    with running(directory) as up:
+        up.wait_for(lambda text: "Starting PostgreSQL" in text, "the first step")
+        assert up.end(number) == 0
+        assert processes_of(directory) == []
+    with running(directory, "--seconds", "1") as up:
+        assert up.process.wait(90) == 0
+        assert "Loaded 401 items into 5 environments" in up.screen
+
+
+def test_the_commands_that_are_shown_work_as_they_are(short_directory: Path) -> None:
+    directory = short_directory / "d"
+    with running(directory) as up:
+        up.wait_live()
+        hint = up.screen.partition("type for example:\n\n")[2].partition("\n\n")[0]
+        typed = [line for line in hint.splitlines() if line]
+        assert len(typed) == 3
+        for line in typed:
+            words = shlex.split(line)
+            done = trimtab(*words[words.index("trimtab_store") + 1 if "trimtab_store" in words else 1 :])
+            assert done.returncode == 0, done
+        up.wait_for(
+            lambda text: "mode=live" in text.rpartition("commit to")[2].partition("mm-btc")[2].partition("mr-eth")[0],
+            "mm-btc went live",
+        )
