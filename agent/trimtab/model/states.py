@@ -18,8 +18,8 @@ from trimtab.model.trees import Branch, Builder, Node
 LayerKey: TypeAlias = "tuple[str, str]"
 """(environment, layer text)."""
 
-STEP: Final = 256
-"""Items handled between two yields of a generator that works in steps: about half a millisecond."""
+STEP: Final = 128
+"""Items handled between two yields of a generator that works in steps: a quarter to three quarters of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
