@@ -19,7 +19,7 @@ CREATE TABLE trimtab.store_head (
     moved_at           timestamptz NOT NULL,
     audit_id           bigint      NOT NULL,
     audit_hash         bytea       NOT NULL,
-    poll_after_ms      integer     NOT NULL DEFAULT 1000,
+    poll_after_ms      integer     NOT NULL DEFAULT 500,
     CONSTRAINT store_head_pkey PRIMARY KEY (only_row),
     CONSTRAINT store_head_one_row CHECK (only_row),
     CONSTRAINT store_head_limits CHECK (

@@ -75,7 +75,7 @@ store_head: Final = Table(
     _time("moved_at"),
     _number("audit_id"),
     _bytes("audit_hash"),
-    Column("poll_after_ms", Integer, nullable=False, server_default=text("1000")),
+    Column("poll_after_ms", Integer, nullable=False, server_default=text("500")),
     _check("one_row", "only_row"),
     _check(
         "limits",

@@ -43,7 +43,7 @@ async def test_a_primary_says_so_and_how_often_to_ask(source: PostgresSource) ->
     source.publish(line.extend())
     head = await source.feed.head()
     assert head is not None
-    assert (head.is_replica, head.store_revision, head.poll_after_ms) == (False, line.entries[0].link.revision, 1000)
+    assert (head.is_replica, head.store_revision, head.poll_after_ms) == (False, line.entries[0].link.revision, 500)
 
 
 async def test_a_large_budget_and_a_large_position_are_no_error(source: PostgresSource) -> None:

@@ -59,7 +59,7 @@ def test_the_head_is_the_newest_link_beside_the_position_of_the_store(
     owner: psycopg.Connection[Any], agent: psycopg.Connection[Any]
 ) -> None:
     ((digest,),) = ask(owner, "SELECT hash FROM trimtab.links WHERE environment = 'base' AND revision = 3")
-    assert ask(agent, HEAD, "base") == [(1, 3, digest, 6, False, 1000)]
+    assert ask(agent, HEAD, "base") == [(1, 3, digest, 6, False, 500)]
 
 
 def test_an_unknown_environment_has_no_head_and_no_changes(agent: psycopg.Connection[Any]) -> None:
