@@ -124,10 +124,11 @@ async def test_a_position_beyond_the_head_has_nothing_after_it(source: Source) -
     assert (changes.messages, changes.complete, changes.trimmed) == ((), True, False)
 
 
-async def test_a_position_between_two_links_is_no_place_to_go_on_from(source: Source) -> None:
+async def test_after_a_position_that_the_line_passed_by_comes_the_link_that_shows_it(source: Source) -> None:
     line = filled(source, 3)
     between = Position(1, line.entries[1].position.revision - 1)
-    assert (await source.feed.changes(between)).trimmed
+    changes = await source.feed.changes(between)
+    assert (list(changes.messages), changes.trimmed) == (line.messages[1:], False)
 
 
 async def test_a_history_that_was_cut_says_so(source: Source) -> None:

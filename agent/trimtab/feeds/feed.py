@@ -5,7 +5,8 @@ previous hash). It has three rules, which one suite tests over every feed.
 
 Order. `changes` gives messages in increasing position, strictly after the one asked for, each once. They continue the
 history at that position: either the first follows the link at exactly that position, or it is the first link of a newer
-epoch. Where a feed cannot say so (its history is cut, or it knows nothing) it answers `trimmed` and no message.
+epoch. Where a feed cannot say so (its history is cut, or it knows nothing) it answers `trimmed` and no message. A history
+without a link at that position gives the link that passes it by: the replica sees from it that the line forked.
 
 Errors. Whatever goes wrong on the wire becomes an `UnavailableError` within a deadline, its cause kept:
 `FeedUnavailable` (`FeedDenied` where the server refuses us: ask a person, but keep trying), or `NotMigrated` where a
@@ -147,14 +148,15 @@ class Reporter(Protocol):
 def continues(message: bytes, after: Position) -> bool:
     """Whether a message says that it comes right after a position, or begins a newer epoch. Nothing is verified.
 
-    What cannot be read is passed on, for the replica to refuse aloud.
+    What cannot be read is passed on, for the replica to refuse aloud; so is a link that passes the position by, from
+    which the replica sees that its line and this one are two.
     """
     try:
         link = links.read(message).link
     except SignatureRefused:
         return True
     if link.epoch == after.epoch:
-        return link.previous_revision == after.revision
+        return link.previous_revision <= after.revision
     return link.epoch > after.epoch and link.is_first
 
 

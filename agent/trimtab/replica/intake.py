@@ -117,9 +117,9 @@ class Intake:
             case Verdict.APPLIED if self._line.snapshot is not None:
                 yield self._keeping.change(judgement.position, raw)
                 yield from self._serve(self._line.snapshot, judgement.change, before)
-            case Verdict.GAP:
+            case Verdict.GAP | Verdict.NEWER_EPOCH:  # any snapshot of the newer epoch will do
                 self._pursuit.known(judgement.position)
-            case Verdict.NEEDS_SNAPSHOT | Verdict.NEWER_EPOCH:
+            case Verdict.NEEDS_SNAPSHOT:
                 self._pursuit.snapshot_known(judgement.position)
             case Verdict.FORKED:
                 self._freshness.fork(judgement.reason, self._serving.position)

@@ -1,0 +1,108 @@
+"""What a replica asks for until it has caught up, whatever came first."""
+
+from __future__ import annotations
+
+from tests.support.signed_line import KEY, Entry, SignedLine
+from trimtab.feeds.feed import select
+from trimtab.model.reports import Status
+from trimtab.replica.events import (
+    Arrived,
+    AskHead,
+    ChangesAnswered,
+    Effect,
+    Event,
+    FetchChanges,
+    FetchSnapshot,
+    HeadAnswered,
+    SnapshotAnswered,
+    Started,
+    Ticked,
+)
+from trimtab.replica.machine import Replica
+
+STEP = 0.1
+
+
+class Store:
+    """Answers whatever a replica asks, at once; only the first entry of each epoch has a snapshot."""
+
+    def __init__(self, line: SignedLine) -> None:
+        self.entries = line.entries
+        self.now = 0.0
+
+    def run(self, replica: Replica, *events: Event, rounds: int = 60) -> None:
+        waiting: list[Event] = list(events)
+        for _ in range(rounds):
+            event = waiting.pop(0) if waiting else Ticked()
+            waiting += [self.answer(effect) for effect in replica.handle(event, self.now) if _asks(effect)]
+            self.now += STEP
+
+    def answer(self, ask: Effect) -> Event:
+        newest = self.entries[-1]
+        if isinstance(ask, AskHead):
+            return HeadAnswered(
+                source=ask.source,
+                request=ask.request,
+                position=newest.position,
+                hash=newest.link.hash,
+                store_revision=newest.position.revision,
+                is_replica=False,
+                poll_after_ms=200,
+            )
+        if isinstance(ask, FetchChanges):
+            history = [
+                (entry.position, entry.message) for entry in self.entries if entry.link.epoch == newest.link.epoch
+            ]
+            found = select(history, ask.after, 1 << 20, newest.position)
+            return ChangesAnswered(
+                source=ask.source, request=ask.request, messages=found.messages, trimmed=found.trimmed
+            )
+        assert isinstance(ask, FetchSnapshot)
+        first = next(entry for entry in self.entries if entry.link.epoch == newest.link.epoch)
+        signed = first.snapshot
+        return SnapshotAnswered(source=ask.source, request=ask.request, statement=signed.statement, body=signed.body)
+
+
+def _asks(effect: Effect) -> bool:
+    return isinstance(effect, AskHead | FetchChanges | FetchSnapshot)
+
+
+def followed(line: SignedLine) -> tuple[Replica, Store]:
+    """A replica that has caught up with a line."""
+    replica, store = Replica("production", KEY.trust(), {}, random=lambda: 0.5), Store(line)
+    store.run(replica, Started())
+    assert replica.line.position == line.entries[-1].position
+    return replica, store
+
+
+def test_a_later_change_of_a_new_epoch_that_comes_first_needs_no_snapshot_of_its_own() -> None:
+    line = SignedLine()
+    line.extend(4)
+    replica, store = followed(line)
+    line.next_epoch()
+    line.extend(5)
+    store.run(replica, Arrived(line.entries[-2].message))
+    assert replica.line.position == line.entries[-1].position
+    assert replica.status(store.now) is Status.DEGRADED
+
+
+def test_a_line_that_passed_ours_by_is_a_fork() -> None:
+    """The store went back and on again, and none of its revisions has the number of ours."""
+    ours, theirs = SignedLine(), SignedLine()
+    ours.extend(4)
+    replica, store = followed(ours)
+    theirs.extend(3)
+    store.entries = theirs.entries
+    store.entries.append(_renumbered(theirs, ours.entries[-1].position.revision + 1))
+    store.run(replica)
+    assert replica.status(store.now) is Status.FORKED
+    assert replica.line.position == ours.entries[-1].position
+
+
+def _renumbered(line: SignedLine, revision: int) -> Entry:
+    """The next entry of a line, with a number of our choice."""
+    line._step = revision
+    kept = list(line.entries)
+    entry = SignedLine.extend(line)
+    line.entries[:] = kept
+    return entry
