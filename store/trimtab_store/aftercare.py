@@ -30,7 +30,8 @@ class Aftercare:
         if anew:
             self._sign(made, anew=True)
         if self.publisher is not None:
-            messages = [message.encode() for message in made.messages]
+            # without messages the publisher settles everything, the new snapshot included
+            messages = [] if anew else [message.encode() for message in made.messages]
             self.publisher.publish(made.committed.environments, PUBLISH_SECONDS, messages)
         if not anew:
             self._sign(made, anew=False)
