@@ -5,8 +5,8 @@ previous hash). It has three rules, which one suite tests over every feed.
 
 Order. `changes` gives messages in increasing position, strictly after the one asked for, each once. They continue the
 history at that position: either the first follows the link at exactly that position, or it is the first link of a newer
-epoch. Where a feed cannot say so (its history is cut, or it knows nothing) it answers `trimmed` and no message. A history
-without a link at that position gives the link that passes it by: the replica sees from it that the line forked.
+epoch. Where a feed cannot say so (its history is cut, or it knows nothing) it answers `trimmed` and no message. A
+history without a link at that position gives the link that passes it by: the replica sees from it that the line forked.
 
 Errors. Whatever goes wrong on the wire becomes an `UnavailableError` within a deadline, its cause kept:
 `FeedUnavailable` (`FeedDenied` where the server refuses us: ask a person, but keep trying), or `NotMigrated` where a
