@@ -6,6 +6,7 @@ import argparse
 import sys
 import traceback
 
+from tests.simulation.course import follow
 from tests.simulation.world import Parts, World
 
 
@@ -17,16 +18,16 @@ def main() -> int:
     world = World(arguments.seed, Parts())
     failed = False
     try:
-        world.run()
+        follow(world)
     except Exception:  # noqa: BLE001 - whatever it is, it is shown after the trace that led to it
         failed = True
         error = traceback.format_exc()
     else:
         error = ""
     if arguments.trace:
-        print("\n".join(world.trace.lines()))
-    print(f"seed {world.seed}: {world.events} events, faults {dict(world.fired)}, trace {world.trace.digest()[:16]}")
-    print(error, end="")
+        sys.stdout.write("\n".join(world.trace.lines()) + "\n")
+    digest = world.trace.digest()[:16]
+    sys.stdout.write(f"seed {world.seed}: {world.events} events, faults {dict(world.fired)}, trace {digest}\n{error}")
     return int(failed)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.simulation import invariants
+from tests.simulation import honesty, invariants, restraint
+from tests.simulation.image import Entry, Image
 from tests.simulation.invariants import Violation, served_key
 from tests.simulation.oracle import Key
 from tests.simulation.redis import Session
-from tests.simulation.store import Entry, Image
 from trimtab.model.links import START, Position
 from trimtab.model.reports import Status
 from trimtab.replica.events import (
@@ -69,17 +69,17 @@ class Checks:
         kept = START if seen.line is None else Position(seen.line.epoch, seen.line.revision)
         for effect in effects:
             if isinstance(effect, PersistChange | PersistSnapshot):
-                invariants.persisted_only_when_verified(node, effect, kept)
+                restraint.persisted_only_when_verified(node, effect, kept)
                 kept = max(kept, effect.position)
         if effects:
-            invariants.serve_is_remembered(node, effects)
-            invariants.polls_are_spread(node, event, effects)
-        invariants.forks_are_told(node, replica, event, seen.line)
-        invariants.floor_is_kept(node, replica)
+            honesty.serve_is_remembered(node, effects)
+            restraint.polls_are_spread(node, event, effects)
+        honesty.forks_are_told(node, replica, event, seen.line)
+        honesty.floor_is_kept(node, replica)
         invariants.urgent_is_served(node, replica)
         invariants.requirement_is_kept(node, replica)
         invariants.quarantine_is_kept_and_ends(node, replica)
-        invariants.requests_are_bounded(node)
+        restraint.requests_are_bounded(node)
         self.probe(node)
 
     def _effect(self, node: Node, effect: Effect, seen: Seen) -> None:
@@ -95,8 +95,8 @@ class Checks:
             node.life.first_served[effect.position] = node.loop.now
             node.life.highest = effect.position
         elif isinstance(effect, PromoteProven):
-            invariants.proven_was_served_long_enough(node, effect)
-        elif isinstance(effect, PersistChange) and invariants.urgent_of(effect):
+            restraint.proven_was_served_long_enough(node, effect)
+        elif isinstance(effect, PersistChange) and restraint.urgent_of(effect):
             node.life.urgent = max(node.life.urgent, effect.position)
 
     def probe(self, node: Node) -> None:
@@ -104,10 +104,10 @@ class Checks:
         replica = node.replica
         if replica is None or node.suspended:
             return
-        invariants.staleness_never_lies(node, replica)
-        invariants.status_never_lies(node, replica)
-        invariants.receipts_never_lie(node, replica)
-        invariants.alarms_are_true(node, replica)
+        honesty.staleness_never_lies(node, replica)
+        honesty.status_never_lies(node, replica)
+        honesty.receipts_never_lie(node, replica)
+        honesty.alarms_are_true(node, replica)
 
     def asked(self, node: Node, source: str, *, poll: bool, request: int) -> None:
         """An agent sends a request."""
@@ -138,7 +138,7 @@ class Checks:
 
         def look() -> None:
             replica = node.replica
-            undisturbed = node.lives == life and node.session is session and node.disturbed_at < at
+            undisturbed = node.lives == life and node.wire.session is session and node.wire.disturbed_at < at
             if replica is None or not undisturbed or world.disturbed_at >= at or node.suspended:
                 return
             if replica.status(node.loop.now) in {Status.FORKED, Status.AHEAD}:

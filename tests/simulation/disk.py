@@ -145,7 +145,9 @@ class Disk:
         if self.floor > START:
             events.append(FloorRead(position=self.floor))
         names: tuple[Name, ...] = ("applied", "previous", "proven")
-        restored = [(name, snapshot) for name in names if (snapshot := self._restore(name)) is not None]
+        restored: list[tuple[Name, Snapshot]] = [
+            (name, snapshot) for name in names if (snapshot := self._restore(name)) is not None
+        ]
         self.booted = None
         if restored:
             name, snapshot = max(restored, key=lambda found: found[1].position)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.simulation.image import Entry, Image
 from tests.simulation.redis import Keys
-from tests.simulation.store import Entry, Image
 from trimtab.model.links import Position
 from trimtab.replica.events import ChangesAnswered, HeadAnswered, RequestFailed, SnapshotAnswered, Source
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from tests.simulation.image import TIME, Entry, Signed
+from tests.simulation.redis import Keys
 from trimtab.model import links, snapshots
 from trimtab.model.changes import Change
 from trimtab.model.items import LeafEdit
 from trimtab.model.links import Link, Message, Position
 from trimtab.model.snapshots import Snapshot
 from trimtab.replica.events import Arrived, Named
-
-from tests.simulation.redis import Keys
-from tests.simulation.store import TIME, Entry, Signed
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -72,9 +72,7 @@ class Forger:
         """All of it, again and again."""
         tricks: list[Callable[[str], None]] = [self.forged, self.tampered, self.hinted, self.replayed]
         for number in range(STORM):
-            self._world.loop.after(
-                STORM_SECONDS * number / STORM, lambda number=number: tricks[number % len(tricks)](environment)
-            )
+            self._world.loop.after(STORM_SECONDS * number / STORM, partial(tricks[number % len(tricks)], environment))
 
     def poisoned(self, environment: str) -> None:
         """Stream, head and snapshot in Redis are his."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.simulation.node import REFUSED_PATH, REFUSED_VALUE
-from tests.simulation.store import Plan
+from tests.simulation.image import Plan
+from tests.simulation.reader import REFUSED_PATH, REFUSED_VALUE
 from trimtab.model.changes import StructureEdit
 from trimtab.model.items import LeafEdit
 
@@ -41,8 +41,8 @@ class Plans:
 
     def put(self, environment: str, path: str, content: bytes | None, *, layer: str = "", urgent: bool = False) -> Plan:
         """One edit; without content the item is removed."""
-        operation = "remove" if content is None else "put"
-        return Plan(environment, (LeafEdit(layer, path, operation, content),), urgent=urgent, note=self._name())
+        edit = LeafEdit(layer, path, "remove" if content is None else "put", content)
+        return Plan(environment, (edit,), urgent=urgent, note=self._name())
 
     def label(self, environment: str, bot: str, mode: str) -> Plan:
         """A bot's mode."""

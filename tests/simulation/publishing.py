@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
+from tests.simulation.image import Entry, Image, Signed
 from tests.simulation.loop import Loop
 from tests.simulation.redis import Redis
-from tests.simulation.store import Entry, Image, Signed, Store
+from tests.simulation.store import Store
 from tests.simulation.trace import Trace
 from trimtab.model.links import Position
 
@@ -17,12 +19,12 @@ class Publisher:
     def __init__(self, loop: Loop, trace: Trace, redis: Redis, store: Store) -> None:
         self.loop, self.trace, self.redis, self.store = loop, trace, redis, store
         self.relays = 1
-        self.forks = 0
+        self._stopped_until = 0.0
 
     def start(self) -> None:
         """Relays compare every second, each in its own time."""
         for number in range(self.relays):
-            self.loop.after(self.loop.between(0.1, 1.0), lambda number=number: self._relay(number))
+            self.loop.after(self.loop.between(0.1, 1.0), partial(self._relay, number))
 
     def publish(self, image: Image, environments: Sequence[str]) -> None:
         """What the committing process does right after COMMIT."""
@@ -33,8 +35,6 @@ class Publisher:
     def stop_for(self, seconds: float) -> None:
         """All relays are down for a while."""
         self._stopped_until = self.loop.now + seconds
-
-    _stopped_until = 0.0
 
     def _relay(self, number: int) -> None:
         if self.redis.up and self.store.up and self.loop.now >= self._stopped_until:
@@ -57,7 +57,6 @@ class Publisher:
             rest = self._after(line, keys.head)
             if rest is None:
                 if line[-1].position >= keys.head[0]:
-                    self.forks += 1
                     self.trace.note(self.loop.now, "relay", "FORK", environment, keys.head[0])
                 return
             for entry in rest:
@@ -90,6 +89,7 @@ class Publisher:
     def _renew(self, image: Image, environment: str) -> None:
         signed: Signed | None = image.snapshots.get(environment)
         keys = self.redis.of(environment)
-        if signed is not None and keys.head is not None and signed.position.epoch == keys.head[0].epoch:
-            if keys.snapshot is None or keys.snapshot.position < signed.position:
-                keys.snapshot = signed
+        if signed is None or keys.head is None or signed.position.epoch != keys.head[0].epoch:
+            return
+        if keys.snapshot is None or keys.snapshot.position < signed.position:
+            keys.snapshot = signed

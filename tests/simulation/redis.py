@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.simulation.image import Entry, Signed
 from tests.simulation.loop import Loop
-from tests.simulation.store import Entry, Signed
 from trimtab.model.links import START, Position
 from trimtab.replica.events import Arrived, Named
 

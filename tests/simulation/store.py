@@ -8,109 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Final
 
+from tests.simulation.extending import Extension, extend, told
+from tests.simulation.image import TIME, Acknowledged, Commit, Entry, Image, Plan, Signed, Watcher, written
 from tests.simulation.loop import Loop
 from tests.simulation.oracle import Key, Oracle
 from tests.simulation.trace import Trace
-from trimtab.model import links, snapshots, states
-from trimtab.model.changes import Change, EpochRecord, StructureEdit
-from trimtab.model.items import Item, LeafEdit
-from trimtab.model.links import START, Link, Message, Position
+from trimtab.model import snapshots
+from trimtab.model.changes import Change, EpochRecord
+from trimtab.model.links import Position
 from trimtab.model.snapshots import Snapshot
-from trimtab.model.states import State
 from trimtab.model.statements import SigningKey
 from trimtab.model.structure import Forest
 
-TIME: Final = "2026-01-05T14:03:07Z"
 LOCK_SECONDS: Final = 2.0
 """A writer that froze inside the lock loses it after this long."""
-
-
-class Entry(NamedTuple):
-    """One link of a line as it stands in a store and travels."""
-
-    position: Position
-    previous_revision: int
-    previous_hash: bytes
-    hash: bytes
-    raw: bytes
-
-
-class Signed(NamedTuple):
-    """A signed snapshot."""
-
-    position: Position
-    hash: bytes
-    statement: bytes
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Image:
-    """The whole database at one instant. `commits` counts them; `time` is when the newest transaction was committed."""
-
-    time: float
-    commits: int
-    epoch: int
-    revision: int
-    forest: Forest
-    states: Mapping[str, State]
-    lines: Mapping[str, tuple[Entry, ...]]
-    snapshots: Mapping[str, Signed]
-
-    def head(self, environment: str) -> Entry | None:
-        """The newest link of a line."""
-        line = self.lines.get(environment)
-        return line[-1] if line else None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a writer wants. `unsaid` and `garbled` make a writer whose change does not say what it does."""
-
-    environment: str
-    edits: tuple[LeafEdit, ...] = ()
-    urgent: bool = False
-    structure: StructureEdit | None = None
-    unsaid: LeafEdit | None = None
-    garbled: bool = False
-    frozen: bool = False
-    killed: bool = False
-    note: str = ""
-
-
-@dataclass
-class Commit:
-    """A commit on its way."""
-
-    plan: Plan
-    read: Image
-    reserved: int
-    term: int
-    acknowledged: bool = False
-
-
-@dataclass(frozen=True)
-class Acknowledged:
-    """What a writer was told."""
-
-    epoch: int
-    revision: int
-    change: bytes
-
-
-class Watcher:
-    """Who wants to know what the store does; the run's checks and the publisher do."""
-
-    def committed(self, image: Image, entries: Mapping[str, Entry], before: Image) -> None: ...
-
-    def publish(self, image: Image, environments: Sequence[str]) -> None: ...
-
-    def highest_seen(self) -> Position:
-        """The highest epoch and the highest revision that Redis or an agent's report knows."""
-        return START
 
 
 class Store:
@@ -194,7 +108,7 @@ class Store:
         if not self._alive(commit):
             return
         plan, before = commit.plan, self.image
-        forest, edits = before.forest, plan.edits
+        forest = before.forest
         if plan.structure is not None:
             forest = forest.with_environment(plan.structure.environment, plan.structure.parent)
         structured = replace(before, forest=forest)
@@ -202,31 +116,25 @@ class Store:
         reach = self.reach(commit)
         revision = self.number(commit)
         self.images.pop()
-        change = Change(
-            environment=plan.environment,
-            author="sim",
-            reason=plan.note,
-            time=TIME,
-            kind="structure" if plan.structure else "edit",
-            urgent=plan.urgent,
-            edits=tuple(sorted(edits)),
-            structure=plan.structure,
-        )
-        text = change.encode()
-        if plan.garbled:
-            text = text.replace(b'"v":1', b'"v":2')
-        done = (*edits, plan.unsaid) if plan.unsaid else edits
-        image, entries = self._extend(structured, text, done, plan.environment, reach, (before.epoch, revision))
-        self._enter(image, entries, text, [_told(plan.unsaid)] if plan.unsaid else [])
+        text = written(plan)
+        done = (*plan.edits, plan.unsaid) if plan.unsaid else plan.edits
+        by = Extension(text, plan.environment, done, reach, Position(before.epoch, revision))
+        image, entries = extend(self.key, self.loop.now, structured, by)
+        self._enter(image, entries, text, [told(plan.unsaid)] if plan.unsaid else [])
         self.acknowledge(commit, revision, text)
         self._release(commit)
+        self._follow_up(plan, image, entries)
+
+    def _follow_up(self, plan: Plan, image: Image, entries: Mapping[str, Entry]) -> None:
+        """What comes after COMMIT: snapshots are signed, and the change is published unless its writer dies."""
+        reach = list(entries)
         must_sign = plan.structure is not None or plan.garbled or plan.unsaid is not None
         if must_sign:
             self.unreadable.update(entry.raw for entry in entries.values())
         if must_sign or self.loop.chance(0.2):
             self.loop.after(self.loop.between(0.005, 0.3), lambda: self.sign(reach))
         if plan.killed:
-            self.trace.note(self.loop.now, "store", "writer killed", f"after {revision}")
+            self.trace.note(self.loop.now, "store", "writer killed", f"after {image.revision}")
         else:
             self.loop.after(self.loop.between(0.0005, 0.02), lambda: self.watcher.publish(image, reach))
 
@@ -234,58 +142,6 @@ class Store:
         """Tell the writer; what it was told must never be lost."""
         commit.acknowledged = True
         self.acknowledged.append(Acknowledged(self.image.epoch, revision, text))
-
-    def _extend(
-        self,
-        before: Image,
-        text: bytes,
-        edits: Sequence[LeafEdit],
-        edited: str,
-        reach: Sequence[str],
-        at: tuple[int, int],
-    ) -> tuple[Image, dict[str, Entry]]:
-        epoch, revision = at
-        held, lines, entries = dict(before.states), dict(before.lines), dict[str, Entry]()
-        for environment in reach:
-            state = self._based(before, held, environment).apply(edited, edits)
-            line = lines.get(environment, ())
-            last = line[-1] if line and line[-1].position.epoch == epoch else None
-            previous = last.hash if last else links.genesis(environment, epoch)
-            link = Link(
-                environment=environment,
-                epoch=epoch,
-                revision=revision,
-                previous_revision=last.position.revision if last else 0,
-                previous_hash=previous,
-                hash=links.chain(previous, text),
-                checksum=state.checksum,
-            ).signed(self.key)
-            raw = Message(link, text).encode()
-            entries[environment] = Entry(link.position, link.previous_revision, previous, link.hash, raw)
-            lines[environment] = (*line, entries[environment])
-            held[environment] = state
-        image = replace(
-            before,
-            time=self.loop.now,
-            commits=before.commits + 1,
-            epoch=epoch,
-            revision=max(revision, before.revision),
-            states=held,
-            lines=lines,
-        )
-        return image, entries
-
-    def _based(self, before: Image, held: Mapping[str, State], environment: str) -> State:
-        """The state of a line under its present lineage."""
-        lineage = before.forest.lineage(environment)
-        state = held.get(environment)
-        if state is not None and state.lineage == lineage:
-            return state
-        items: list[Item] = []
-        for name in lineage.environments:
-            if name in before.states:
-                items += before.states[name].items(name)
-        return states.build(lineage, items)
 
     def _enter(self, image: Image, entries: Mapping[str, Entry], text: bytes, unsaid: Sequence[object]) -> None:
         before = self.image
@@ -364,7 +220,8 @@ class Store:
         revision = self.first_revision(before)
         change = Change(environment="base", author="sim", reason="", time=TIME, kind="epoch", epoch=record)
         reach = sorted(before.forest.parents)
-        image, entries = self._extend(before, change.encode(), (), "base", reach, (record.epoch, revision))
+        by = Extension(change.encode(), "base", (), reach, Position(record.epoch, revision))
+        image, entries = extend(self.key, self.loop.now, before, by)
         self.term += 1  # the lock of the head row is taken before anything else, so who was on the way starts anew
         self._holder = None
         self._waiting.clear()
@@ -394,13 +251,3 @@ class Store:
             environment: Key(environment, line[-1].position.epoch, line[-1].position.revision, line[-1].hash)
             for environment, line in self.image.lines.items()
         }
-
-
-def _told(edit: LeafEdit) -> dict[str, object]:
-    """An edit as the oracle reads it."""
-    told: dict[str, object] = {"layer": edit.layer, "path": edit.path}
-    if edit.operation == "put":
-        told["put"] = json.loads(edit.content or b"null")
-    else:
-        told[edit.operation] = True
-    return told

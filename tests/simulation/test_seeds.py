@@ -1,4 +1,4 @@
-"""Thousands of seeded runs. How many: `TRIMTAB_SEEDS`; which first: `TRIMTAB_FIRST_SEED`. A failing seed says how to see it."""
+"""Thousands of seeded runs: `TRIMTAB_SEEDS` of them, from `TRIMTAB_FIRST_SEED`. A failing seed says how to see it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.simulation.course import MIN_EVENTS, MIN_FAULTS, MIN_KINDS, follow
 from tests.simulation.invariants import Violation
-from tests.simulation.world import MIN_EVENTS, MIN_FAULTS, MIN_KINDS, Parts, World
+from tests.simulation.world import Parts, World
 
 FIRST = int(os.environ.get("TRIMTAB_FIRST_SEED", "0"))
 SEEDS = int(os.environ.get("TRIMTAB_SEEDS", "2400"))
@@ -35,7 +36,7 @@ def _run_block(first: int) -> None:
         world = World(seed, Parts())
         kinds |= world.faults.kinds.keys()
         try:
-            world.run()
+            follow(world)
         except Violation as violation:
             pytest.fail(f"seed {seed}: {violation}\nreplay it: python -m tests.simulation --seed {seed} --trace")
         assert world.events >= MIN_EVENTS, f"seed {seed} had {world.events} events"
@@ -62,14 +63,14 @@ def test_no_invariant_is_violated_in_many_more_seeds(first: int) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 5, 8, 50])
 def test_the_same_seed_gives_the_same_trace(seed: int) -> None:
     one, two = World(seed, Parts()), World(seed, Parts())
-    one.run()
-    two.run()
+    follow(one)
+    follow(two)
     assert one.trace.digest() == two.trace.digest()
     assert one.fired == two.fired
 
 
 def test_two_seeds_give_two_traces() -> None:
     one, two = World(1, Parts()), World(2, Parts())
-    one.run()
-    two.run()
+    follow(one)
+    follow(two)
     assert one.trace.digest() != two.trace.digest()

@@ -6,28 +6,25 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.simulation import checks, invariants, keys
+from tests.simulation import keys
 from tests.simulation.channel import Channel
 from tests.simulation.checks import Checks
-from tests.simulation.faults import QUIET_POLL_MS, Faults
-from tests.simulation.invariants import Violation
+from tests.simulation.faults import Faults
+from tests.simulation.image import Entry, Image, Plan, Watcher
 from tests.simulation.loop import Loop
 from tests.simulation.node import Node
 from tests.simulation.oracle import Key, Oracle
 from tests.simulation.plans import Plans
 from tests.simulation.publishing import Publisher
 from tests.simulation.redis import Redis
-from tests.simulation.store import Entry, Image, Plan, Store, Watcher
+from tests.simulation.store import Store
 from tests.simulation.trace import Trace
 from trimtab.model.links import Position
 from trimtab.replica.events import Event
 from trimtab.replica.machine import Replica
 
-MIN_EVENTS = 300
-MIN_FAULTS = 5
-MIN_KINDS = 3
+QUIET_POLL_MS = 30_000
 REAL_KEYS_EVERY = 50
-SETTLE_SECONDS = (6.0, 6.0, 8.0, 10.0, 15.0)
 
 
 def _no_tampering(_replica: Replica, _node: Node) -> None:
@@ -143,7 +140,7 @@ class World(Watcher):
             self._superseded.pop(key, None)
         self._heads = heads
 
-    _heads: Mapping[str, Key] = {}  # noqa: RUF012 - replaced, never changed
+    _heads: Mapping[str, Key] = {}
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
@@ -193,111 +190,3 @@ class World(Watcher):
     def usual_polls(self) -> None:
         """Polls as configured by default."""
         self.store.poll_after_ms = 1000
-
-    # -- the course of a run -------------------------------------------------------------------------------------------
-
-    def run(self) -> None:
-        """All of it: build, schedule, heal, converge. Raises `Violation`."""
-        self.build()
-        self.schedule()
-        self.heal()
-        self.settle()
-
-    def build(self) -> None:
-        """A small store, and agents that start at once."""
-        for environment, parent in (("base", None), ("production", "base"), ("eu", "production"), ("paper", "base")):
-            self.store.submit(self.plans.structure(environment, parent))
-            self.loop.run_until(self.loop.now + 0.2)
-        self.store.submit(self.plans.first())
-        self.publisher.start()
-        self.loop.run_until(self.loop.now + 1.5)
-        self.store.found()
-        rng = self.loop.rng
-        self.nodes += [
-            Node(self, "one", "production", {"node": "n1", "region": "ny4", "bot": "b1"}),
-            Node(self, "two", rng.choice(["production", "eu"]), {"node": "n2", "bot": "b2"}, hold="all"),
-            Node(
-                self,
-                "three",
-                rng.choice(["eu", "paper", "base"]),
-                {"node": "n3", "region": "ldn", "bot": "b3"},
-                require={"mode": "paper"} if rng.random() < 0.7 else None,
-                hold="all" if rng.random() < 0.5 else "binding",
-            ),
-        ]
-        for node in self.nodes:
-            node.start()
-        self.loop.run_until(self.loop.now + 2)
-
-    def schedule(self) -> None:
-        """Commits and faults by chance, at least so many of each."""
-        rng = self.loop.rng
-        usual = [kind for kind in self.faults.kinds if kind not in RARE]
-        some = rng.sample(usual, rng.randint(MIN_KINDS, 5)) + [rng.choice(RARE)] * (rng.random() < RARE_CHANCE)
-        kinds = list(self.kinds) or some
-        coming = [*kinds, *rng.choices([kind for kind in kinds if kind not in RARE] or kinds, k=rng.randint(2, 4))]
-        rng.shuffle(coming)
-        while coming or self.events < MIN_EVENTS:
-            self._pause = min(rng.expovariate(1.2), 6.0)
-            if coming and rng.random() < 0.6:
-                self.faults.strike(coming.pop())
-            elif self.store.up:
-                self.commit()
-            self.loop.run_until(self.loop.now + self._pause)
-
-    def heal(self) -> None:
-        """Every fault ends."""
-        self.healed = True
-        self.trace.note(self.loop.now, "world", "heals")
-        self.channel.active.clear()
-        self.usual_polls()
-        if not self.store.up:
-            self.store.restart()
-        if not self.redis.up:
-            self.redis.restart(None)
-        self.redis.cap = 20
-        self.publisher.stop_for(0)
-        for node in self.nodes:
-            node.cut.clear()
-            node.misrouted = node.slow = 0.0
-            if node.suspended:
-                node.resume()
-            if node.replica is None:
-                node.start()
-        if self.redis_poisoned:
-            self.clean_redis()
-        self.loop.run_until(self.loop.now + 3)
-        self.declare()
-        for node in self.nodes:
-            self.store.submit(self.plans.label(node.environment, node.identity["bot"], "paper"))
-            self.store.submit(self.plans.put(node.environment, "risk.global.max_leverage", b"3"))
-        self.loop.run_until(self.loop.now + 1)
-        self.store.sign(sorted(self.store.image.lines))
-
-    def settle(self) -> None:
-        """Wait until all is well, within a bounded time."""
-        for seconds in SETTLE_SECONDS[:-1]:
-            self.loop.run_until(self.loop.now + seconds)
-            try:
-                checks.converges(self)
-                break
-            except Violation:
-                continue
-        else:
-            self.loop.run_until(self.loop.now + SETTLE_SECONDS[-1])
-            checks.converges(self)
-        checks.acknowledged_commits_survive(self)
-        for node in self.nodes:
-            invariants.polls_have_jitter(node)
-
-
-RARE = ("quiet hours", "crash loop", "long suspend", "only proven left")
-"""Faults that take many simulated minutes, and so are left out of most runs."""
-RARE_CHANCE = 0.12
-
-
-def run(seed: int, parts: Parts | None = None, kinds: Sequence[str] = ()) -> World:
-    """One run of one seed; raises `Violation`."""
-    world = World(seed, parts or Parts(), kinds)
-    world.run()
-    return world
