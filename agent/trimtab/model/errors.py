@@ -57,12 +57,8 @@ class TrimtabError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        parts = [self.what]
-        if self.why:
-            parts[0] += f": {self.why}"
-        if self.remedy:
-            parts.append(self.remedy)
-        return ". ".join(part.rstrip(".") for part in parts) + "."
+        said = f"{self.what}: {self.why}" if self.why else self.what
+        return " ".join(_sentence(part) for part in (said, self.remedy) if part)
 
     def to_dict(self) -> dict[str, str]:
         """The error for programs: code, what, why and remedy."""
@@ -255,6 +251,10 @@ class NotServedEverywhere(TrimtabError):
 
     code = "not_served_everywhere"
     exit_code = 8
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(("?", "!", ".")) else f"{text}."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

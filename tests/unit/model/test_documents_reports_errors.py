@@ -119,7 +119,7 @@ def test_every_error_has_a_code_of_its_own_and_stands_in_the_tree_that_the_modul
 
 def test_an_error_says_what_was_refused_why_and_what_to_do() -> None:
     error = errors.PathNotFound("Nothing is set at a.b", "it was unset", "Did you mean a.c?")
-    assert str(error) == "Nothing is set at a.b: it was unset. Did you mean a.c?."
+    assert str(error) == "Nothing is set at a.b: it was unset. Did you mean a.c?"
     assert error.to_dict() == {
         "code": "path_not_found",
         "what": "Nothing is set at a.b",
