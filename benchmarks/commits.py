@@ -1,45 +1,59 @@
 """Commits a second, ours beside a bare transaction that updates one head row and inserts three rows.
 
-Both run on the same real PostgreSQL with durability on, in processes of their own, in turn.
+All run on the same real PostgreSQL with durability on, each writer in a process of its own, in turn.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
 
-from benchmarks import fixtures
+from benchmarks import fixtures, servers
+from benchmarks.children import Child, asked_as_child, tell, told
 from benchmarks.report import Row, Section, percentile, to_json
-from trimtab.model.statements import SigningKey
-from trimtab_store import migrate
-from trimtab_store.embedded.places import write_private
-from trimtab_store.embedded.postgres import PostgresServer
 from trimtab_store.store import Store
 
 LIMIT = 0.5
 """Ours must reach at least this share of the bare rate."""
+BARE, PIPELINED, OURS = "bare transaction", "the same in one round trip", "ours"
+_HEAD = "UPDATE bare_head SET revision = revision + 1 RETURNING revision"
+_ROWS = tuple(f"INSERT INTO {table} VALUES (%s, %s)" for table in ("bare_version", "bare_item", "bare_audit"))  # noqa: S608 - three constants
 
 
-def bare(url: str, writer: int) -> Callable[[int], None]:
+def bare(url: str, writer: int, _key: Path) -> Callable[[int], None]:
+    """What most programs write: a statement after the other, prepared after a while, COMMIT."""
     connection = psycopg.connect(url)
 
     def commit(_number: int) -> None:
-        connection.execute("UPDATE bare_head SET revision = revision + 1 RETURNING revision")
-        for table in ("bare_version", "bare_item", "bare_audit"):
-            connection.execute(f"INSERT INTO {table} VALUES (%s, %s)", (writer, "x" * 200))  # noqa: S608 - three constants
+        connection.execute(_HEAD)
+        for row in _ROWS:
+            connection.execute(row, (writer, "x" * 200))  # type: ignore[arg-type]
         connection.commit()
 
     return commit
 
 
+def pipelined(url: str, writer: int, _key: Path) -> Callable[[int], None]:
+    """The least that a transaction can be: everything sent at once."""
+    connection = psycopg.connect(url)
+
+    def commit(_number: int) -> None:
+        with connection.pipeline():
+            connection.execute(_HEAD)
+            for row in _ROWS:
+                connection.execute(row, (writer, "x" * 200))  # type: ignore[arg-type]
+            connection.commit()
+
+    return commit
+
+
 def ours(url: str, writer: int, key: Path) -> Callable[[int], None]:
+    """`store.edit`, as the command line does it."""
     store = Store.connect(url, signing_key=key, pool_size=1)
 
     def commit(number: int) -> None:
@@ -49,91 +63,93 @@ def ours(url: str, writer: int, key: Path) -> Callable[[int], None]:
     return commit
 
 
-def child(arguments: list[str]) -> int:
+KINDS: dict[str, Callable[[str, int, Path], Callable[[int], None]]] = {BARE: bare, PIPELINED: pipelined, OURS: ours}
+
+
+def child(kind: str, url: str, writer: int, key: str) -> None:
     """Connect, say so, and commit in the span that the parent names."""
-    kind, url, writer, key = arguments
-    commit = bare(url, int(writer)) if kind == "bare" else ours(url, int(writer), Path(key))
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    begin, stop = map(float, sys.stdin.readline().split())
+    commit = KINDS[kind](url, writer, Path(key))
+    for number in range(20):
+        commit(-number)
+    tell("ready")
+    begin, stop = told()
     time.sleep(max(0.0, begin - time.monotonic()))
     taken: list[float] = []
     salt = int(begin * 1000) % 10**9 * 1000
     while (begins := time.monotonic()) < stop:
         commit(salt + len(taken))
         taken.append((time.monotonic() - begins) * 1000)
-    sys.stdout.write(json.dumps(taken))
-    return 0
+    tell(taken)
 
 
 def measure(kind: str, url: str, writers: int, seconds: float, key: Path) -> tuple[float, list[float]]:
     """Commits a second, and what each took in milliseconds."""
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.commits", "--child", kind, url, str(writer), str(key)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for writer in range(writers)
-    ]
-    for process in children:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", f"a {kind} writer did not start"
-    begin = time.monotonic() + 0.2
-    taken: list[float] = []
-    for process in children:
-        assert process.stdin is not None
-        process.stdin.write(f"{begin} {begin + seconds}\n")
-        process.stdin.flush()
-    for process in children:
-        output, _ = process.communicate(timeout=seconds + 120)
-        if process.returncode != 0:
-            raise RuntimeError(f"a {kind} writer ended with code {process.returncode}")
-        taken += json.loads(output)
+    with ExitStack() as closing:
+        children = [
+            closing.enter_context(Child("commits", kind, url, writer, str(key))) for writer in range(writers)
+        ]
+        for one in children:
+            one.told()
+        begin = time.monotonic() + 0.3
+        for one in children:
+            one.tell((begin, begin + seconds))
+        taken = [each for one in children for each in one.told()]
     return len(taken) / seconds, taken
 
 
-def prepare(server: PostgresServer, key: SigningKey) -> None:
-    migrate.upgrade(server.url())
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute("CREATE TABLE bare_head (revision bigint); INSERT INTO bare_head VALUES (0)")
-        for table in ("bare_version", "bare_item", "bare_audit"):
-            connection.execute(f"CREATE TABLE {table} (writer int, content text)")
-    with Store.connect(server.url(), signing_key=key) as store:
+def prepare(stand: servers.Stand) -> None:
+    """The bare tables, and environments as a fleet has them."""
+    with psycopg.connect(stand.database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE bare_head (revision bigint)")
+        connection.execute("INSERT INTO bare_head VALUES (0)")
+        connection.execute("CREATE TABLE bare_version (writer int, content text)")
+        connection.execute("CREATE TABLE bare_item (writer int, content text)")
+        connection.execute("CREATE TABLE bare_audit (writer int, content text)")
+    with stand.store() as store:
         store.create_environment("base", author="bench", reason="measured")
         store.create_environment("production", parent="base", author="bench", reason="measured")
 
 
 def rows_for(run: Callable[[str, int], tuple[float, list[float]]], writers: int, rounds: int) -> list[Row]:
-    rates: dict[str, list[float]] = {"bare": [], "ours": []}
-    taken: dict[str, list[float]] = {"bare": [], "ours": []}
+    """Every kind in turn; ours is judged against the plain bare transaction."""
+    rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    taken: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for _ in range(rounds):
-        for kind in rates:
+        for kind in KINDS:
             rate, found = run(kind, writers)
             rates[kind].append(rate)
             taken[kind] += found
-    ratio = percentile(rates["ours"], 0.5) / percentile(rates["bare"], 0.5)
-    note = {kind: f"median {percentile(values, 0.5):.2f} ms, p99 {percentile(values, 0.99):.2f} ms each" for kind, values in taken.items()}
-    return [
-        Row(f"bare transaction, {writers} writers", "/s", percentile(rates["bare"], 0.5), note=note["bare"]),
-        Row(f"ours, {writers} writers", "/s", percentile(rates["ours"], 0.5), ratio=ratio, against="bare",
-            judged=1 / ratio, limit=1 / LIMIT, note=note["ours"] + "; judged as bare ÷ ours"),
-    ]  # fmt: skip
+    made: list[Row] = []
+    for kind, values in rates.items():
+        ratio = percentile(values, 0.5) / percentile(rates[BARE], 0.5)
+        judged = kind == OURS
+        made.append(
+            Row(
+                what=f"{kind}, {writers} writer{'s' * (writers > 1)}",
+                unit="/s",
+                median=percentile(values, 0.5),
+                ratio=ratio,
+                against=BARE,
+                judged=ratio if judged else None,
+                limit=LIMIT if judged else None,
+                at_least=judged,
+                note=f"each {percentile(taken[kind], 0.5):.2f} ms, p99 {percentile(taken[kind], 0.99):.2f} ms",
+            )
+        )
+    return made
 
 
 def main() -> int:
-    if "--child" in sys.argv:
-        return child(sys.argv[sys.argv.index("--child") + 1 :])
-    seconds, rounds = (1.5, 1) if fixtures.quick() else (4.0, 3)
-    with tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp") as place, PostgresServer(Path(place) / "p") as server:  # noqa: S108
-        signing = SigningKey.generate()
-        key = Path(place) / "key.json"
-        write_private(key, signing.to_bytes())
-        prepare(server, signing)
+    arguments = asked_as_child()
+    if arguments is not None:
+        child(*arguments)
+        return 0
+    seconds, rounds = (1.5, 1) if fixtures.quick() else (3.0, 5)
+    with servers.stand(redis=False) as stand:
+        prepare(stand)
 
         def run(kind: str, writers: int) -> tuple[float, list[float]]:
-            return measure(kind, server.url(), writers, seconds, key)
+            return measure(kind, stand.database_url, writers, seconds, stand.key_file)
 
         rows = [row for writers in (1, 16) for row in rows_for(run, writers, rounds)]
     sys.stdout.write(to_json([Section("Commits: single path, validated, audited, signed, durable", rows)]))
