@@ -133,12 +133,18 @@ class Keeper:
         def stop() -> None:
             self._disk.mark_clean_stop(time.time())
 
+        failed: PersistFailed | TimeoutError | None = None
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._worker.run(stop)
+                try:
+                    await self._worker.run(stop)
+                except PersistFailed as error:
+                    failed = error
                 await self._disk.close()
-        except (PersistFailed, TimeoutError) as error:
-            _logger.warning("The directory could not be left cleanly: %s", str(error) or "the disk does not answer")
+        except TimeoutError as error:
+            failed = error
+        if failed is not None:
+            _logger.warning("The directory could not be left cleanly: %s", str(failed) or "the disk does not answer")
         self._worker.stop()
 
     def _write(self, function: Callable[[], object]) -> None:
