@@ -3,91 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.acceptance.bots import PATIENCE, Bot, bot, check_bot
 from tests.support import ground_truth
-from tests.support.fleet import MEMBERS, Stand, eventually
-from tests.support.ground_truth import Truth
-from tests.support.line import KEY
+from tests.support.fleet import Stand, eventually
 from tests.support.load import load
 from tests.support.servers import Database
 from trimtab import Status
 from trimtab.model.errors import UnavailableError
 from trimtab.model.values import thaw
 from trimtab_store.embedded.redis import RedisServer
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
-
-
-@dataclass(frozen=True)
-class Bot:
-    """A bot process that answers questions."""
-
-    process: subprocess.Popen[str]
-
-    def ask(self, question: str) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        self.process.stdin.write(question + "\n")
-        self.process.stdin.flush()
-        return self.hear()
-
-    def hear(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, f"the bot ended with {self.process.wait(PATIENCE)}"
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-
-@contextlib.contextmanager
-def bot(stand: Stand, directory: str, *, head: tuple[str, ...] = ()) -> Iterator[Bot]:
-    """A bot with the first identity of `MEMBERS`, ended in order unless it is dead by then."""
-    environment, labels = MEMBERS[0]
-    connect = {
-        "environment": environment,
-        "labels": dict(labels),
-        "database_url": stand.agent_url,
-        "redis_url": stand.redis_url,
-        "directory": str(stand.directory / directory),
-        "timeout": 20.0,
-    }
-    configuration = json.dumps({"trust": KEY.trust().to_bytes().decode(), "connect": connect})
-    command = [*head, sys.executable, "-m", "tests.support.bot_process", configuration]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield Bot(process)
-        finally:
-            process.send_signal(signal.SIGCONT)
-            if process.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    process.stdin.close()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-
-
-def check_bot(state: Mapping[str, Any], truth: Truth) -> None:
-    """The bot serves the head, with exactly what the tables give for its labels."""
-    environment, identity = MEMBERS[0]
-    position, digest = truth.lines[environment]
-    assert (state["epoch"], state["revision"], state["hash"]) == (position.epoch, position.revision, digest)
-    labels, leaves = truth.resolved(environment, identity)
-    assert state["leaves"] == leaves
-    assert state["labels"] == labels
 
 
 def test_a_bot_killed_under_load_comes_back_where_it_was_or_later(one_stand: Stand) -> None:
@@ -192,7 +123,7 @@ def test_a_cold_start_with_both_stores_down(stand: Stand, database: Database, re
         labels, leaves = truth.resolved(agent.environment, dict(agent.labels))
         assert dict(agent.labels) == labels
         assert {path: thaw(agent[path]) for path in leaves} == leaves
-    with pytest.raises(UnavailableError, match="postgres.*redis.*disk"):
+    with pytest.raises(UnavailableError, match=r"postgres.*redis.*disk"):
         stand.agent("production", {"bot": "new"}, kept="nothing-here", timeout=2.0)
     database.server.start()
     redis_server.start()

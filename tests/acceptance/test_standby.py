@@ -90,7 +90,7 @@ def failover(
 
 
 def before_and_lost(failover: Failover) -> tuple[Load, int]:
-    """Write, stop the replication, write on, and fail over: the writes that survived, and the newest revision before."""
+    """Write, stop the replication, write on, fail over: the writes that survived, and the newest revision before."""
     with load([failover.store], writers=2) as kept:
         kept.wait_for(20)
     failover.stand.settle(kept)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -123,7 +124,7 @@ def test_two_writers_on_one_path_lose_no_update_with_expect(stand: Stand) -> Non
             made.append(edit.committed)
             done += 1
 
-    with running([lambda number=number: count(number) for number in (0, 1)], threading.Event()):  # type: ignore[misc]
+    with running([partial(count, number) for number in (0, 1)], threading.Event()):
         pass
     assert first.get("load.counter", "base").value == "40"
     assert len({committed.revision for committed in made}) == 40
@@ -140,7 +141,7 @@ def test_two_writers_on_one_path_are_put_in_order_without_expect(stand: Stand) -
         for turn in range(25):
             writes.writes.append(put(stores[number], ("base", ""), "load.shared", f"{number} {turn}"))
 
-    with running([lambda number=number: write(number) for number in (0, 1)], threading.Event()):  # type: ignore[misc]
+    with running([partial(write, number) for number in (0, 1)], threading.Event()):
         pass
     assert len(writes.acknowledged) == 50
     newest, _ = max(writes.acknowledged, key=lambda pair: pair[1].revision)

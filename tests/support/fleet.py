@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,7 +89,7 @@ class Stand:
             assert errors == []
 
         self.closing.callback(nothing_went_wrong)
-        self.closing.enter_context(running([lambda relay=relay: run(relay) for relay in relays], stop))  # type: ignore[misc]
+        self.closing.enter_context(running([partial(run, relay) for relay in relays], stop))
         return relays
 
     def agent(self, environment: str, labels: Mapping[str, str], *, kept: str | None = None, **options: Any) -> Agent:
@@ -126,7 +127,7 @@ class Stand:
 
             eventually(published)
         for agent in self.agents:
-            eventually(lambda agent=agent: check_agent(agent, truth))  # type: ignore[misc]
+            eventually(partial(check_agent, agent, truth))
         assert ground_truth.read(self.truth_url).head == truth.head, "somebody went on writing"
         return truth
 
@@ -139,12 +140,17 @@ def check_agent(agent: Agent, truth: Truth) -> None:
     """The agent serves the head of its line, proven, with exactly the leaves that its labels give."""
     position, digest = truth.lines[agent.environment]
     with agent.pinned() as view:
-        assert (view.epoch, view.revision, view.hash) == (position.epoch, position.revision, digest)
+        assert (view.epoch, view.revision, view.hash) == (position.epoch, position.revision, digest), described(agent)
         labels, expected = truth.resolved(agent.environment, identity_of(agent))
         assert {path: thaw(value) for path, value in view.items() if is_leaf(value)} == expected
         assert dict(view.labels) == labels
-    assert agent.wait_for(truth.head.revision, 0)
-    assert agent.status in SERVING, agent.alarms
+    assert agent.wait_for(truth.head.revision, 0), described(agent)
+    assert agent.status in SERVING, described(agent)
+
+
+def described(agent: Agent) -> str:
+    """What an agent says about itself, for a failure."""
+    return f"{agent!r} at epoch {agent.epoch} for {dict(agent.labels)}: {dict(agent.alarms)}"
 
 
 def identity_of(agent: Agent) -> dict[str, str]:

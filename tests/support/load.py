@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal
 
 from trimtab.model.errors import ConflictError, OutcomeUnknown, TrimtabError, UnavailableError
@@ -110,7 +111,7 @@ def load(stores: Sequence[Store], writers: int = 4, *, keys: bool = True) -> Ite
         except BaseException as error:  # noqa: BLE001 - handed to the test
             made.crashes.append(error)
 
-    with running([lambda number=number: write(number) for number in range(writers)], made.stop):  # type: ignore[misc]
+    with running([partial(write, number) for number in range(writers)], made.stop):
         yield made
     assert made.crashes == []
 

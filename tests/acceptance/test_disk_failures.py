@@ -1,0 +1,179 @@
+"""The agent's directory fails in every way: what a bot reads never depends on it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.acceptance.bots import bot, check_bot
+from tests.support.files_fake import Disk, FakeFiles, Judge, Verdict
+from tests.support.fleet import MEMBERS, Stand, check_agent, eventually
+from tests.support.ground_truth import Truth
+from tests.support.line import KEY
+from tests.support.load import load
+from trimtab import Agent, Status
+from trimtab.feeds.disk import DiskFeed
+from trimtab.feeds.postgres import PostgresFeed
+from trimtab.follower import Plan, Sources
+from trimtab.model.errors import UnavailableError
+from trimtab.model.links import Position
+
+MOST_OPERATIONS: Final = 54
+"""More than one life of these agents needs; the last ones therefore meet no failure."""
+AGENTS_AT_ONCE: Final = 18
+
+
+def only(number: int) -> Judge:
+    """Fails one operation."""
+    return lambda count, _kind: "fail" if count == number else ""
+
+
+def from_then_on(number: int) -> Judge:
+    """Fails an operation and all after it."""
+    return lambda count, _kind: "fail" if count >= number else ""
+
+
+@contextlib.contextmanager
+def over(stand: Stand, files: FakeFiles, database_url: str | None = None, timeout: float = 20.0) -> Iterator[Agent]:
+    """An agent whose directory is a fake."""
+    environment, labels = MEMBERS[0]
+
+    def open_sources(plan: Plan, keep: bool) -> Sources:  # noqa: FBT001 - the shape of OpenSources
+        postgres = PostgresFeed(database_url or stand.agent_url, plan.environment, agent=plan.agent)
+        if not keep:
+            return Sources(postgres=postgres)
+        try:
+            disk = DiskFeed.open(stand.directory / "nowhere", plan.environment, plan.trust, files)
+        except UnavailableError as error:
+            return Sources(postgres=postgres, lacking=str(error))
+        return Sources(postgres=postgres, disk=disk)
+
+    with Agent.connect(
+        environment=environment,
+        labels=labels,
+        trust=KEY.trust(),
+        database_url=stand.agent_url,
+        timeout=timeout,
+        open_sources=open_sources,
+    ) as agent:
+        yield agent
+
+
+@pytest.mark.parametrize("judge", [only, from_then_on])
+@pytest.mark.parametrize("first", range(1, MOST_OPERATIONS, AGENTS_AT_ONCE))
+def test_every_operation_fails_in_turn_and_no_reader_notices(
+    bare_stand: Stand, first: int, judge: Callable[[int], Judge]
+) -> None:
+    stand = bare_stand
+    store = stand.populate()
+    failing = [FakeFiles(Disk(), judge(number)) for number in range(first, first + AGENTS_AT_ONCE)]
+    with contextlib.ExitStack() as stack:
+        agents = [stack.enter_context(over(stand, files)) for files in failing]
+        for _ in range(2):
+            with load([store], writers=2) as writes:
+                writes.wait_for(6)
+            truth = stand.settle(writes)
+            for agent in agents:
+                eventually(partial(check_agent, agent, truth))
+        eventually(lambda: _kept_or_alarmed(agents, failing, truth.lines["production"][0]))
+    assert [files.open_handles for files in failing] == [0 for _ in failing]
+    assert not any(files.disk.held for files in failing)
+    if first + AGENTS_AT_ONCE > MOST_OPERATIONS:
+        assert len(failing[-1].operations) < MOST_OPERATIONS, "no operation was left out"
+    with ThreadPoolExecutor(AGENTS_AT_ONCE) as pool:
+        list(pool.map(lambda files: _check_next_start(stand, files, truth), failing))
+
+
+def _kept_or_alarmed(agents: list[Agent], failing: list[FakeFiles], newest: Position) -> None:
+    """Who could write has the newest state on its disk; who cannot says so."""
+    for agent, files in zip(agents, failing, strict=True):
+        if files.judge(len(files.operations), "") == "fail":
+            assert {"disk", "persist"} & set(agent.alarms), (agent, files.operations)
+        else:
+            assert agent.revision == newest.revision
+
+
+def _check_next_start(stand: Stand, files: FakeFiles, truth: Truth) -> None:
+    """With nothing reachable the next start serves a state of the line, or says that there is none."""
+    nowhere = f"postgresql://nobody@/none?host={stand.directory}"
+    links = [json.loads(message.partition(b"\n")[0]) for message in truth.messages["production"]]
+    try:
+        with over(stand, FakeFiles(files.disk.lose_process()), nowhere, timeout=1.0) as agent:
+            assert agent.status is Status.OFFLINE
+            assert (agent.revision, agent.hash) in {(link["revision"], link["hash"]) for link in links}
+    except UnavailableError as error:
+        assert "disk" in error.why  # noqa: PT017 - either outcome is right
+
+
+def test_a_directory_that_no_write_reaches_is_only_an_alarm(bare_stand: Stand) -> None:
+    store = bare_stand.populate()
+
+    def judge(_count: int, kind: str) -> Verdict:
+        return "fail" if kind in {"create", "write", "sync", "rename"} else ""
+
+    with over(bare_stand, FakeFiles(Disk(), judge, errno.EIO)) as agent:
+        with load([store]) as writes:
+            writes.wait_for(20)
+        truth = bare_stand.settle(writes)
+        eventually(lambda: check_agent(agent, truth))
+        assert {"disk", "persist"} & set(agent.alarms)
+
+
+def own_mount() -> list[str]:
+    """What starts a process in a mount namespace of its own; skips the test where that is not allowed."""
+    for head in (["unshare", "-m"], ["unshare", "-Urm"]):
+        with contextlib.suppress(OSError):
+            done = subprocess.run(
+                [*head, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True, timeout=10
+            )
+            if done.returncode == 0:
+                return head
+    pytest.skip("a really full disk was not tried: this machine allows no mount namespace (unshare -m)")
+
+
+def test_a_really_full_disk_is_only_an_alarm_and_is_used_again_when_there_is_room(one_stand: Stand) -> None:
+    stand = one_stand
+    head = own_mount()
+    store = stand.populate()
+    stand.relay()
+    stand.fleet()
+    directory = stand.directory / "small"
+    directory.mkdir(mode=0o700)
+    script = 'mount -t tmpfs -o size=1m,mode=700 tmpfs "$0" && exec "$@"'
+    with bot(stand, "small/agent", head=(*head, "sh", "-c", script, str(directory))) as one:
+        one.hear()
+        ballast = Path(f"/proc/{one.process.pid}/root{directory}/ballast")  # as the bot sees it
+        _fill(ballast)
+        with load([store], writers=2) as writes:
+            writes.wait_for(60)
+        with store.edit("base", author="test") as edit:
+            edit.set("load.large", "x" * 60_000)  # whatever room its last page had
+        eventually(lambda: _says(one.ask("state")["alarms"], "No space left"))
+        truth = stand.settle(writes)
+        eventually(lambda: check_bot(one.ask("state"), truth))
+        ballast.unlink()
+        with load([store], writers=2) as later:
+            later.wait_for(10)
+        eventually(lambda: _says(one.ask("state")["alarms"], ""))
+        truth = stand.settle(later)
+        eventually(lambda: check_bot(one.ask("state"), truth))
+
+
+def _fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def _says(alarms: dict[str, str], text: str) -> None:
+    persist = alarms.get("persist", "") + alarms.get("disk", "")
+    assert text in persist if text else not persist, alarms
