@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +41,7 @@ class Bot:
 
 
 @contextlib.contextmanager
-def bot(stand: Stand, directory: str, *, head: tuple[str, ...] = ()) -> Iterator[Bot]:
+def bot(stand: Stand, directory: str, *, head: tuple[str, ...] = ()) -> Generator[Bot]:
     """A bot with the first identity of `MEMBERS`, ended in order unless it is dead by then."""
     environment, labels = MEMBERS[0]
     connect = {

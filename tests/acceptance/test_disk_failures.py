@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,9 @@ from tests.support.load import load
 from trimtab import Agent, Status
 from trimtab.feeds.disk import DiskFeed
 from trimtab.feeds.postgres import PostgresFeed
-from trimtab.follower import Plan, Sources
 from trimtab.model.errors import UnavailableError
 from trimtab.model.links import Position
+from trimtab.standing import Plan, Sources
 
 MOST_OPERATIONS: Final = 54
 """More than one life of these agents needs; the last ones therefore meet no failure."""
@@ -43,7 +43,7 @@ def from_then_on(number: int) -> Judge:
 
 
 @contextlib.contextmanager
-def over(stand: Stand, files: FakeFiles, database_url: str | None = None, timeout: float = 20.0) -> Iterator[Agent]:
+def over(stand: Stand, files: FakeFiles, database_url: str | None = None, timeout: float = 20.0) -> Generator[Agent]:
     """An agent whose directory is a fake."""
     environment, labels = MEMBERS[0]
 
@@ -75,6 +75,7 @@ def test_every_operation_fails_in_turn_and_no_reader_notices(
 ) -> None:
     stand = bare_stand
     store = stand.populate()
+    truth = stand.settle()
     failing = [FakeFiles(Disk(), judge(number)) for number in range(first, first + AGENTS_AT_ONCE)]
     with contextlib.ExitStack() as stack:
         agents = [stack.enter_context(over(stand, files)) for files in failing]
@@ -90,7 +91,7 @@ def test_every_operation_fails_in_turn_and_no_reader_notices(
     if first + AGENTS_AT_ONCE > MOST_OPERATIONS:
         assert len(failing[-1].operations) < MOST_OPERATIONS, "no operation was left out"
     with ThreadPoolExecutor(AGENTS_AT_ONCE) as pool:
-        list(pool.map(lambda files: _check_next_start(stand, files, truth), failing))
+        list(pool.map(partial(_check_next_start, stand, truth), failing))
 
 
 def _kept_or_alarmed(agents: list[Agent], failing: list[FakeFiles], newest: Position) -> None:
@@ -102,7 +103,7 @@ def _kept_or_alarmed(agents: list[Agent], failing: list[FakeFiles], newest: Posi
             assert agent.revision == newest.revision
 
 
-def _check_next_start(stand: Stand, files: FakeFiles, truth: Truth) -> None:
+def _check_next_start(stand: Stand, truth: Truth, files: FakeFiles) -> None:
     """With nothing reachable the next start serves a state of the line, or says that there is none."""
     nowhere = f"postgresql://nobody@/none?host={stand.directory}"
     links = [json.loads(message.partition(b"\n")[0]) for message in truth.messages["production"]]

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.fleet import Stand
-from tests.support.load import Load, load, put
+from tests.support.load import Load, Write, load, put
 from tests.support.proxied import postgres_url
 from tests.support.proxy import Proxy
 from tests.support.servers import Database
@@ -170,7 +170,7 @@ def test_unknown_outcomes_are_settled_by_asking_again(one_stand: Stand, database
     with socket_proxy(database.server) as proxy:
         stand.writer_url = postgres_url(stand.writer_url, proxy)
         store = stand.store()
-        writes = []
+        writes: list[Write] = []
         for number in range(25):
             proxy.reset_after(40 * number, "down")
             writes.append(put(store, ("base", ""), "load.again", f"again {number}", f"again {number}"))

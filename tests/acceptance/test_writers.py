@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -26,7 +26,7 @@ PATIENCE = 20.0
 
 
 @contextlib.contextmanager
-def writer(stand: Stand, moment: str) -> Iterator[subprocess.Popen[str]]:
+def writer(stand: Stand, moment: str) -> Generator[subprocess.Popen[str]]:
     """A writer of `tests.support.writer_process`, gone at the end of the block."""
     command = [sys.executable, "-m", "tests.support.writer_process", moment, stand.writer_url, stand.redis_url or ""]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

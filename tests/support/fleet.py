@@ -94,7 +94,7 @@ class Stand:
 
     def agent(self, environment: str, labels: Mapping[str, str], *, kept: str | None = None, **options: Any) -> Agent:
         """One agent; with `kept` it has a directory of that name. It must be served before the final checks."""
-        given = {
+        given: dict[str, Any] = {
             "environment": environment,
             "labels": labels,
             "trust": KEY.trust(),

@@ -6,7 +6,7 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -94,7 +94,7 @@ def put(store: Store, place: tuple[str, str], path: str, value: str, key: str | 
 
 
 @contextmanager
-def load(stores: Sequence[Store], writers: int = 4, *, keys: bool = True) -> Iterator[Load]:
+def load(stores: Sequence[Store], writers: int = 4, *, keys: bool = True) -> Generator[Load]:
     """Writers that go on until the end of the block. With `keys`, every other one uses idempotency keys."""
     made = Load()
 
@@ -117,7 +117,7 @@ def load(stores: Sequence[Store], writers: int = 4, *, keys: bool = True) -> Ite
 
 
 @contextmanager
-def running(works: Sequence[Callable[[], object]], stop: threading.Event) -> Iterator[None]:
+def running(works: Sequence[Callable[[], object]], stop: threading.Event) -> Generator[None]:
     """Each on a thread of its own until the end of the block, which sets `stop` and waits for them."""
     threads = [threading.Thread(target=work, daemon=True) for work in works]
     for thread in threads:
