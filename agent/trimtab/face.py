@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Final
 
 from trimtab.binding import Bindings
 from trimtab.model import views
@@ -13,6 +14,9 @@ from trimtab.reader import Assignment, Held, Reader
 from trimtab.replica.events import Serve
 from trimtab.standing import Standing
 from trimtab.subscriptions import Subscriptions
+
+AT_ONCE: Final = 16
+"""So many differences are told in the same step as the swap, so that who waits for news does not wait for a breath."""
 
 
 class AgentFace:
@@ -61,8 +65,10 @@ class AgentFace:
 
         self._bindings.serve(new, swap)
         self._note(None)
-        yield  # the old view is freed after a breath: that takes as long as the swap
+        if len(differences) > AT_ONCE:
+            yield
         yield from self._subscriptions.tell(old, new, differences, reload=served.reload)
+        yield  # the old view is freed after a breath: that takes as long as the swap
 
     def withhold(self, reason: str) -> None:
         """See `Face.withhold`."""

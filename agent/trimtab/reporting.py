@@ -13,7 +13,7 @@ from trimtab.model.errors import UnavailableError
 from trimtab.model.reports import REPORT_SECONDS, Report
 
 _logger: Final = logging.getLogger("trimtab")
-GAP_SECONDS: Final = 0.05
+GAP_SECONDS: Final = 0.25
 """Reports to Redis follow each other no faster: twenty changes in this time make one report."""
 FALLBACK_GAP_SECONDS: Final = 1.0
 """The same through Postgres, which a thousand agents must not drown."""
