@@ -51,9 +51,9 @@ def main() -> int:
     rounds, repetitions = (10, 2) if fixtures.quick() else (50, 5)
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for _ in range(repetitions):
-        for kind, values in found.items():
+        for kind in KINDS:
             with Child("collector", kind, rounds) as measured:
-                values += measured.told()
+                found[kind] += measured.told()
     medians = {kind: percentile(values, 0.5) for kind, values in found.items()}
 
     def row(kind: str, what: str, *, above: str = "imports", judged: bool = False) -> Row:

@@ -32,7 +32,7 @@ def bare(url: str, writer: int, _key: Path) -> Callable[[int], None]:
     def commit(_number: int) -> None:
         connection.execute(_HEAD)
         for row in _ROWS:
-            connection.execute(row, (writer, "x" * 200))  # type: ignore[arg-type]
+            connection.execute(row.encode(), (writer, "x" * 200))
         connection.commit()
 
     return commit
@@ -46,7 +46,7 @@ def pipelined(url: str, writer: int, _key: Path) -> Callable[[int], None]:
         with connection.pipeline():
             connection.execute(_HEAD)
             for row in _ROWS:
-                connection.execute(row, (writer, "x" * 200))  # type: ignore[arg-type]
+                connection.execute(row.encode(), (writer, "x" * 200))
             connection.commit()
 
     return commit
@@ -85,9 +85,7 @@ def child(kind: str, url: str, writer: int, key: str) -> None:
 def measure(kind: str, url: str, writers: int, seconds: float, key: Path) -> tuple[float, list[float]]:
     """Commits a second, and what each took in milliseconds."""
     with ExitStack() as closing:
-        children = [
-            closing.enter_context(Child("commits", kind, url, writer, str(key))) for writer in range(writers)
-        ]
+        children = [closing.enter_context(Child("commits", kind, url, writer, str(key))) for writer in range(writers)]
         for one in children:
             one.told()
         begin = time.monotonic() + 0.3

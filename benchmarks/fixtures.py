@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from trimtab import Agent
 from trimtab.feeds.memory import MemoryFeed
-from trimtab.follower import Plan, Sources
 from trimtab.model import canonical, links, snapshots, states, views
 from trimtab.model.changes import Change
 from trimtab.model.items import Item, LeafEdit
@@ -18,6 +17,7 @@ from trimtab.model.statements import SigningKey
 from trimtab.model.states import State
 from trimtab.model.structure import DEFAULT_DIMENSIONS, Lineage
 from trimtab.model.views import View
+from trimtab.standing import Plan, Sources
 
 ENVIRONMENT = "production"
 LINEAGE = Lineage((ENVIRONMENT,), DEFAULT_DIMENSIONS)

@@ -208,10 +208,12 @@ def instead(found: tuple[list[Gap], Windows]) -> list[Row]:
 def main() -> int:
     arguments = asked_as_child()
     if arguments is not None:
-        {"bot": bot, "writer": writer}[arguments[0]](arguments[1], *arguments[2:])
+        role: Callable[..., None] = bot if arguments[0] == "bot" else writer
+        role(*arguments[1:])
         return 0
     chosen = QUICK if fixtures.quick() else WINDOWS
     found: dict[str, tuple[list[Gap], Windows]] = {}
+    others: tuple[list[Gap], Windows] = ([], [])
     with servers.stand() as stand:
         with stand.store() as store:
             for environment in (FOLLOWED, UNFOLLOWED):

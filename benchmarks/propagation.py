@@ -2,8 +2,8 @@
 
 The writer is the same on both sides: a store that commits 20 changes a second, and a publisher that notes the time when
 it is called, which is right after COMMIT. Ours then publishes, and bots with an agent each, nothing shared, read the
-value in a callback. The bare side sends the same bytes by PUBLISH to subscribers that verify the same signature and parse
-the same JSON, each on a thread and a connection of its own. The sides take turns; only one lives at a time.
+value in a callback. The bare side sends the same bytes by PUBLISH to subscribers that verify the same signature and
+parse the same JSON, each on a thread and a connection of its own. The sides take turns; only one lives at a time.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
@@ -121,10 +122,9 @@ def agent(stand: dict[str, Any], number: int, closing: ExitStack) -> Seen:
 def bare(stand: dict[str, Any], _number: int, closing: ExitStack) -> Seen:
     """One bare subscriber: it verifies the signature, parses, and notes."""
     seen: Seen = {}
-    with open(stand["trust"], "rb") as file:  # noqa: PTH123 - a path in JSON
-        trust = Trust.from_bytes(file.read())
+    trust = Trust.from_bytes(Path(stand["trust"]).read_bytes())
     client = redis.Redis.from_url(stand["redis_url"])
-    subscription = client.pubsub(ignore_subscribe_messages=True)
+    subscription: Any = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     subscription.subscribe(CHANNEL)
     subscription.get_message(timeout=2.0)
 
@@ -194,9 +194,9 @@ def turns(stand: dict[str, Any], agents: int, processes: int, rounds: int, count
     found: dict[str, list[float]] = {"bare": [], "ours": []}
     first = agents * 1_000_000
     for _ in range(rounds):
-        for side, values in found.items():
+        for side in found:
             first += count
-            values += measure(side, stand, agents, processes, first, count)
+            found[side] += measure(side, stand, agents, processes, first, count)
     return found
 
 
@@ -208,7 +208,7 @@ def one_agent(found: dict[str, list[float]]) -> Section:
         [
             summarise("bare PUBLISH → receive, verify, parse", "ms", found["bare"]),
             summarise("ours", "ms", found["ours"], judged=our_p99, limit=limit, ratio=our_p99 / bare_p99,
-                      against="bare p99", note="p99; the limit is 1.5 × bare p99 + 2 ms"),
+                      against="bare p99", note="p99; the limit is 1.5 times bare p99 + 2 ms"),
         ],
     )  # fmt: skip
 
@@ -226,13 +226,14 @@ def many_agents(found: dict[str, list[float]], agents: int, processes: int) -> S
 def main() -> int:
     arguments = asked_as_child()
     if arguments is not None:
-        {"writer": writer, "reader": reader}[arguments[0]](*arguments[1:])
+        role: Callable[..., None] = writer if arguments[0] == "writer" else reader
+        role(*arguments[1:])
         return 0
     rounds, count = (1, 60) if fixtures.quick() else (3, 300)
     agents, processes = 100, 10
     with servers.stand() as stand:
         with stand.store() as store:
-            stand.fill(store, "production", ITEMS, bench={"value": 0})
+            stand.fill(store, "production", ITEMS, {"bench": {"value": 0}})
         single = turns(stand.to_json(), 1, 1, rounds, count)
         many = turns(stand.to_json(), agents, processes, rounds, count)
     sections = [

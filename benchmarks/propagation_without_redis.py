@@ -16,7 +16,7 @@ def main() -> int:
     count = 60 if fixtures.quick() else 400
     with servers.stand(redis=False) as stand:
         with stand.store() as store:
-            stand.fill(store, "production", propagation.ITEMS, bench={"value": 0})
+            stand.fill(store, "production", propagation.ITEMS, {"bench": {"value": 0}})
         taken = propagation.measure("without redis", stand.to_json(), AGENTS, PROCESSES, 1, count)
     seconds = [each / 1000 for each in taken]
     judged = percentile(seconds, 0.99)

@@ -20,8 +20,6 @@ class Document(BaseModel, frozen=True):
     field_1: str
 
 
-
-
 class Holder:
     """The least that a holder of a model can be: one attribute of a slotted object."""
 

@@ -13,8 +13,8 @@ from typing import Any
 class Row:
     """One thing measured. `median`, `p99` and `p999` are in `unit`; `ratio` is to the row that `against` names.
 
-    `judged` is what SPEC §5 limits, in whatever unit `limit` has; with `at_least` it is a floor. Both are None where the
-    row is an alternative or an explanation.
+    `judged` is what is limited, in whatever unit `limit` has; with `at_least` the limit is a floor. Both are None where
+    the row is an alternative or an explanation.
     """
 
     what: str
@@ -69,7 +69,7 @@ def summarise(what: str, unit: str, values: Sequence[float], **more: Any) -> Row
 
 def show(section: Section) -> str:
     """The section as a table for a terminal."""
-    heads = ("", "median", "p99", "p99.9", "×", "against", "judged", "limit", "")
+    heads = ("", "median", "p99", "p99.9", "ratio", "against", "judged", "limit", "")
     body = [_cells(row) for row in section.rows]
     widths = [max(len(line[place]) for line in (heads, *body)) for place in range(len(heads))]
     lines = [f"## {section.title}"]

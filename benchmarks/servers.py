@@ -1,11 +1,11 @@
-"""Real servers for a benchmark: PostgreSQL with durability on, and a server for Redis, in a short temporary directory."""
+"""Real servers for a benchmark: PostgreSQL with durability on, and one for Redis, in a short temporary directory."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,12 @@ class Stand:
         """A store of its own connections."""
         return Store.connect(self.database_url, self.redis_url, signing_key=self.key)
 
-    def fill(self, store: Store, environment: str, items: int, **values: canonical.Json) -> None:
+    def fill(
+        self, store: Store, environment: str, items: int, extra: Mapping[str, canonical.Json] | None = None
+    ) -> None:
         """Make a root environment that holds so many items, and some values more, by one import."""
         store.create_environment(environment, author=AUTHOR, reason="measured")
-        store.import_environment(exported(environment, items, **values), author=AUTHOR, reason="measured")
+        store.import_environment(exported(environment, items, extra=extra), author=AUTHOR, reason="measured")
 
     def set_poll(self, milliseconds: int) -> None:
         """Tell agents how often to ask Postgres."""
@@ -73,19 +75,21 @@ class Stand:
             connection.execute("UPDATE trimtab.store_head SET poll_after_ms = %s", [milliseconds])
 
 
-def exported(environment: str, items: int, *, salt: float = 0.0, **values: canonical.Json) -> bytes:
+def exported(
+    environment: str, items: int, *, salt: float = 0.0, extra: Mapping[str, canonical.Json] | None = None
+) -> bytes:
     """A file as `trimtab export` writes it, with the fixtures' items."""
-    content = {**fixtures.documents(items, salt=salt), **values}
+    content = {**fixtures.documents(items, salt=salt), **(extra or {})}
     return json.dumps(
         {"trimtab": 1, "environment": environment, "parent": None, "layers": {"common": {"values": content}}}
     ).encode()
 
 
 @contextlib.contextmanager
-def stand(*, redis: bool = True) -> Iterator[Stand]:
+def stand(*, redis: bool = True) -> Generator[Stand]:
     """Migrated and empty servers, stopped at the end."""
     with contextlib.ExitStack() as closing:
-        place = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp")))  # noqa: S108 - short
+        place = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp")))
         postgres = closing.enter_context(PostgresServer(place / "p", settings={"max_connections": "400"}))
         server = closing.enter_context(RedisServer(place / "r")) if redis else None
         migrate.upgrade(postgres.url())

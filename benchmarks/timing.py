@@ -24,7 +24,16 @@ def reading_loop(target: Any, key: str) -> Batch:
         k = key
         begins = time.perf_counter_ns()
         for _ in range(BATCH):
-            o[k]; o[k]; o[k]; o[k]; o[k]; o[k]; o[k]; o[k]; o[k]; o[k]  # noqa: B018, E702 - the read is the point
+            o[k]
+            o[k]
+            o[k]
+            o[k]
+            o[k]
+            o[k]
+            o[k]
+            o[k]
+            o[k]
+            o[k]
         return (time.perf_counter_ns() - begins) / (BATCH * UNROLLED)
 
     return batch
@@ -37,8 +46,16 @@ def field_loop(target: Any) -> Batch:
         o = target
         begins = time.perf_counter_ns()
         for _ in range(BATCH):
-            o.field_0; o.field_0; o.field_0; o.field_0; o.field_0  # noqa: B018, E702 - the read is the point
-            o.field_0; o.field_0; o.field_0; o.field_0; o.field_0  # noqa: B018, E702 - the same
+            o.field_0  # noqa: B018 - the read is the point
+            o.field_0  # noqa: B018 - the read is the point
+            o.field_0  # noqa: B018 - the read is the point
+            o.field_0  # noqa: B018 - the read is the point
+            o.field_0  # noqa: B018 - the read is the point
+            o.field_0  # noqa: B018 - the read is the point
+            o.field_0  # noqa: B018 - the read is the point
+            o.field_0  # noqa: B018 - the read is the point
+            o.field_0  # noqa: B018 - the read is the point
+            o.field_0  # noqa: B018 - the read is the point
         return (time.perf_counter_ns() - begins) / (BATCH * UNROLLED)
 
     return batch
@@ -51,9 +68,16 @@ def current_field_loop(target: Any) -> Batch:
         o = target
         begins = time.perf_counter_ns()
         for _ in range(BATCH):
-            o.current.field_0; o.current.field_0; o.current.field_0  # noqa: B018, E702 - the read is the point
-            o.current.field_0; o.current.field_0; o.current.field_0  # noqa: B018, E702 - the same
-            o.current.field_0; o.current.field_0; o.current.field_0; o.current.field_0  # noqa: B018, E702 - the same
+            o.current.field_0  # noqa: B018 - the read is the point
+            o.current.field_0  # noqa: B018 - the read is the point
+            o.current.field_0  # noqa: B018 - the read is the point
+            o.current.field_0  # noqa: B018 - the read is the point
+            o.current.field_0  # noqa: B018 - the read is the point
+            o.current.field_0  # noqa: B018 - the read is the point
+            o.current.field_0  # noqa: B018 - the read is the point
+            o.current.field_0  # noqa: B018 - the read is the point
+            o.current.field_0  # noqa: B018 - the read is the point
+            o.current.field_0  # noqa: B018 - the read is the point
         return (time.perf_counter_ns() - begins) / (BATCH * UNROLLED)
 
     return batch
