@@ -11,6 +11,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -136,20 +137,23 @@ def changes(rounds: int) -> Section:
             summarise(
                 f"{size:,}: copy of a flat dict",
                 "µs",
-                timed(lambda plain=plain, path=path: {**plain, path: 1.0}, rounds),
+                timed(partial(copied, plain, path), rounds),
             ),
-            summarise(f"{size:,}: two-level dict", "µs", timed(lambda two=two, path=path: two.set(path, 1.0), rounds)),
-            summarise(
-                f"{size:,}: immutables.Map", "µs", timed(lambda mapped=mapped, path=path: mapped.set(path, 1.0), rounds)
-            ),
+            summarise(f"{size:,}: two-level dict", "µs", timed(partial(two.set, path, 1.0), rounds)),
+            summarise(f"{size:,}: immutables.Map", "µs", timed(partial(mapped.set, path, 1.0), rounds)),
             summarise(f"{size:,}: ours, state, checksum, view and differences", "µs", timed(ours, rounds)),
         ]
     return Section("One change", rows)
 
 
+def copied(plain: dict[str, Any], path: str) -> dict[str, Any]:
+    """A flat dict with one value changed."""
+    return {**plain, path: 1.0}
+
+
 def first_reads() -> Section:
     _, view = resolved(READ_SIZE)
-    found = [timed(lambda path=path: view.index[path], 1)[0] for path in list(view.leaf_paths())[::25]]
+    found = [timed(partial(view.index.__getitem__, path), 1)[0] for path in list(view.leaf_paths())[::25]]
     return Section("The first read of a path", [summarise("resolve and decode", "µs", found)])
 
 
