@@ -5,6 +5,7 @@
 --     1. BEGIN; trimtab_begin_v1(…), which is stage, lock and touched                 in one pipeline
 --        the client compares heads and structure with what it read, computes and signs the links
 --     2. trimtab_commit_v1(…); COMMIT                                              in one pipeline
+-- or, where nobody else is writing, one statement that is its own transaction: trimtab_commit_at_once_v1.
 --
 -- Errors of their own: TT001 the store is not where the caller says; TT002 a link does not follow its line;
 -- TT003 a structure that cannot be. PL/pgSQL throughout: it keeps its plans, where each statement from a client that
@@ -222,65 +223,76 @@ END
 $$;
 COMMENT ON FUNCTION trimtab.restructure IS 'Enters what the change itself says about an environment or a new epoch';
 
-CREATE FUNCTION trimtab.append_audit(record bytea, of_revision bigint) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+CREATE FUNCTION trimtab.append_audit(record bytea, of_revision bigint, h trimtab.store_head) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp AS $$
 DECLARE
     said jsonb := convert_from(record, 'UTF8')::jsonb;
-    h store_head;
+    number bigint := h.audit_id + 1;
+    digest bytea := sha256(h.audit_hash || record);
 BEGIN
     IF (said ->> 'revision')::bigint IS DISTINCT FROM of_revision THEN
         RAISE EXCEPTION 'the audit record names another revision' USING ERRCODE = 'TT001';
     END IF;
-    -- This is the lock too, where no commit took it before.
-    SELECT s.* INTO STRICT h FROM store_head AS s FOR UPDATE;
     INSERT INTO configuration_audit (
         id, at, actor, action, environment, epoch, revision, detail, record, previous_hash, hash
     ) VALUES (
-        h.audit_id + 1, (said ->> 'at')::timestamptz, said ->> 'actor', said ->> 'action', said ->> 'environment', h.epoch,
-        of_revision, said -> 'detail', record, h.audit_hash, sha256(h.audit_hash || record)
+        number, (said ->> 'at')::timestamptz, said ->> 'actor', said ->> 'action', said ->> 'environment', h.epoch,
+        of_revision, said -> 'detail', record, h.audit_hash, digest
     );
-    UPDATE store_head AS s SET audit_id = h.audit_id + 1, audit_hash = sha256(h.audit_hash || record);
-    RETURN h.audit_id + 1;
+    UPDATE store_head SET audit_id = number, audit_hash = digest;
+    RETURN number;
 END
 $$;
-COMMENT ON FUNCTION trimtab.append_audit IS 'Enters one record behind the newest that store_head knows';
+COMMENT ON FUNCTION trimtab.append_audit IS 'Enters one record behind the newest that store_head knows; h is that row, locked';
 
 CREATE FUNCTION trimtab.trimtab_audit_v1(record bytea) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp AS $$
+DECLARE
+    h store_head;
 BEGIN
-    RETURN append_audit(record, NULL);
+    SELECT s.* INTO STRICT h FROM store_head AS s FOR UPDATE;
+    RETURN append_audit(record, NULL, h);
 END
 $$;
 COMMENT ON FUNCTION trimtab.trimtab_audit_v1 IS 'Enters what was done or refused without a commit: canonical JSON {action, actor, at, detail, environment}; answers the number of the row';
 
 CREATE FUNCTION trimtab.enter_links(headers bytea[], of_version uuid, h trimtab.store_head) RETURNS text[]
-LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp AS $$
 DECLARE
     body bytea;
     header bytea;
-    said jsonb;
-    n links;
-    l line_heads;
+    said record;
+    l record;
     entered text[] := '{}';
 BEGIN
     SELECT c.change INTO STRICT body FROM changes AS c WHERE c.version_id = of_version;
     FOREACH header IN ARRAY headers LOOP
-        said := convert_from(header, 'UTF8')::jsonb;
-        n := ROW(
-            said ->> 'environment', said ->> 'epoch', said ->> 'revision', said ->> 'previous_revision',
-            decode(said ->> 'previous_hash', 'hex'), decode(said ->> 'hash', 'hex'), decode(said ->> 'checksum', 'hex'),
-            said ->> 'key_id', decode(said ->> 'signature', 'hex'), header);
-        SELECT v.* INTO l FROM line_heads AS v WHERE v.environment = n.environment AND v.epoch = h.epoch;
-        IF (n.epoch, n.revision) IS DISTINCT FROM (h.epoch, h.revision)
-           OR n.previous_revision IS DISTINCT FROM coalesce(l.revision, 0)
-           OR n.previous_hash IS DISTINCT FROM coalesce(l.hash, genesis(n.environment, h.epoch))
-           OR n.hash IS DISTINCT FROM sha256(n.previous_hash || body) THEN
-            RAISE EXCEPTION 'the link does not follow the line of %', n.environment USING ERRCODE = 'TT002';
+        SELECT j.environment, j.epoch, j.revision, j.previous_revision, decode(j.previous_hash, 'hex') AS previous_hash,
+               decode(j.hash, 'hex') AS hash, decode(j.checksum, 'hex') AS checksum, j.key_id,
+               decode(j.signature, 'hex') AS signature
+          INTO said
+          FROM json_to_record(convert_from(header, 'UTF8')::json) AS j (
+                   environment text, epoch bigint, revision bigint, previous_revision bigint, previous_hash text,
+                   hash text, checksum text, key_id text, signature text);
+        SELECT k.revision, k.hash INTO l
+          FROM links AS k
+         WHERE k.environment = said.environment AND k.epoch = h.epoch
+         ORDER BY k.revision DESC LIMIT 1;
+        IF (said.epoch, said.revision) IS DISTINCT FROM (h.epoch, h.revision)
+           OR said.previous_revision IS DISTINCT FROM coalesce(l.revision, 0)
+           OR said.previous_hash IS DISTINCT FROM coalesce(l.hash, genesis(said.environment, h.epoch))
+           OR said.hash IS DISTINCT FROM sha256(said.previous_hash || body)
+           -- a line begins with its environment; the later links follow one that was checked
+           OR l.revision IS NULL AND NOT EXISTS (SELECT FROM environments AS e WHERE e.name = said.environment) THEN
+            RAISE EXCEPTION 'the link does not follow the line of %', said.environment USING ERRCODE = 'TT002';
         END IF;
-        INSERT INTO links VALUES (n.*);
-        entered := entered || n.environment;
+        INSERT INTO links (
+            environment, epoch, revision, previous_revision, previous_hash, hash, checksum, key_id, signature, header
+        ) VALUES (
+            said.environment, said.epoch, said.revision, said.previous_revision, said.previous_hash, said.hash,
+            said.checksum, said.key_id, said.signature, header
+        );
+        entered := entered || said.environment;
     END LOOP;
     RETURN entered;
 END
@@ -333,12 +345,48 @@ BEGIN
          WHERE c.environment = edited AND c.path = gone.path AND c.layer = gone.layer;
     END LOOP;
 
-    PERFORM append_audit(audit_record, new_revision);
+    PERFORM append_audit(audit_record, new_revision, h);
     RETURN h.moved_at;
 END
 $$;
 COMMENT ON FUNCTION trimtab.trimtab_commit_v1 IS
     'The locked part: version, structure, links, history, head state, audit. Answers when it was committed';
+
+CREATE FUNCTION trimtab.trimtab_commit_at_once_v1(
+    version uuid, change bytea, layers text[], paths text[], contents bytea[],
+    at_epoch bigint, after_revision bigint, planned_at timestamptz, hold_ms integer,
+    edited text, kind text, author text, reason text, urgent boolean, headers bytea[],
+    record_before_time bytea, record_after_time bytea
+) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    h store_head;
+BEGIN
+    PERFORM prepare_to_lock(hold_ms, hold_ms), bound_the_lock(hold_ms);
+    -- Whoever holds the lock is about to move the head, so waiting for it would only end in the same answer.
+    SELECT s.* INTO h FROM store_head AS s FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND OR (h.epoch, h.revision) IS DISTINCT FROM (at_epoch, after_revision)
+       OR (planned_at + make_interval(secs => hold_ms / 1000.0) >= clock_timestamp()) IS NOT TRUE THEN
+        RETURN NULL;
+    END IF;
+    UPDATE store_head AS s
+       SET revision = h.revision + 1, moved_at = greatest(h.moved_at, clock_timestamp())
+    RETURNING s.* INTO STRICT h;
+    PERFORM trimtab_stage_v1(version, edited, change, layers, paths, contents);
+    RETURN trimtab_commit_v1(
+        version, h.revision, edited, kind, author, reason, urgent, NULL, NULL, headers,
+        record_before_time
+        || convert_to(to_char(h.moved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), 'UTF8')
+        || record_after_time
+    );
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_commit_at_once_v1 IS
+    'A whole commit for a writer that met nobody: its links are signed for the revision after after_revision, and if that is '
+    'no longer the head, or somebody holds the lock, the answer is NULL and nothing was done. Where the statement was lost on '
+    'its way, it can do nothing later than hold_ms after planned_at. The audit record comes in two parts, for the time '
+    'between them is that of the lock. Without an idempotency key: whoever settles one relies on the lock of a transaction';
 
 CREATE FUNCTION trimtab.trimtab_prune_snapshots_v1(of_environment text, keep integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
@@ -370,7 +418,7 @@ BEGIN
      CROSS JOIN LATERAL (
             SELECT k.* FROM configuration_current AS k WHERE k.environment = e.name AND k.path = p.path OFFSET 0
            ) AS c
-    UNION
+    UNION ALL
     SELECT c.environment, c.path, c.layer, c.content, c.revision
       FROM unnest(of_environments) AS e (name)
      CROSS JOIN unnest(paths) AS p (path)
@@ -381,7 +429,35 @@ BEGIN
            ) AS c;
 END
 $$;
-COMMENT ON FUNCTION trimtab.trimtab_around_v1 IS 'The newest items at and below paths, and at their ancestors, in each of the environments';
+COMMENT ON FUNCTION trimtab.trimtab_around_v1 IS 'The newest items at and below paths, and at their ancestors, in each of the environments; no path lies below another';
+
+CREATE FUNCTION trimtab.trimtab_near_v1(near text[], paths text[], ancestors text[], reached text[])
+RETURNS TABLE (
+    epoch bigint, revision bigint, structure_revision bigint, read_at timestamptz,
+    environment text, hash bytea, checksum bytea, layer text, path text, content bytea
+)
+LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT s.epoch, s.revision, s.structure_revision, clock_timestamp(), NULL::text, NULL::bytea, NULL::bytea,
+           NULL::text, NULL::text, NULL::bytea
+      FROM store_head AS s;
+    RETURN QUERY
+    SELECT l.epoch, l.revision, NULL::bigint, NULL::timestamptz, l.environment, l.hash, l.checksum,
+           NULL::text, NULL::text, NULL::bytea
+      FROM unnest(reached) AS e (name)
+      JOIN line_heads AS l ON l.environment = e.name;
+    RETURN QUERY
+    SELECT NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz, a.environment, NULL::bytea, NULL::bytea,
+           a.layer, a.path, a.content
+      FROM trimtab_around_v1(near, paths, ancestors) AS a;
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_near_v1 IS
+    'What a plan reads, of one state: first the head of the store, then those of the lines reached, then the items around the '
+    'paths (those rows have a path)';
 
 CREATE FUNCTION trimtab.trimtab_items_at_v1(of_environment text, at_revision bigint)
 RETURNS TABLE (path text, layer text, content bytea, revision bigint)

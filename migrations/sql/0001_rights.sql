@@ -20,8 +20,8 @@ TO trimtab_writer;
 GRANT INSERT ON trimtab.snapshots, trimtab.snapshot_chunks TO trimtab_writer;
 GRANT EXECUTE ON FUNCTION
     trimtab.trimtab_begin_v1, trimtab.trimtab_stage_v1, trimtab.trimtab_lock_v1, trimtab.trimtab_lock_epoch_v1, trimtab.trimtab_touched_v1,
-    trimtab.trimtab_commit_v1, trimtab.trimtab_audit_v1, trimtab.trimtab_prune_snapshots_v1,
-    trimtab.trimtab_around_v1, trimtab.trimtab_items_at_v1
+    trimtab.trimtab_commit_v1, trimtab.trimtab_commit_at_once_v1, trimtab.trimtab_audit_v1, trimtab.trimtab_prune_snapshots_v1,
+    trimtab.trimtab_near_v1, trimtab.trimtab_around_v1, trimtab.trimtab_items_at_v1
 TO trimtab_writer;
 
 GRANT EXECUTE ON FUNCTION

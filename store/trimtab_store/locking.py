@@ -21,6 +21,7 @@ from trimtab.model.statements import SigningKey
 from trimtab_store import wire
 from trimtab_store.database import Connection
 from trimtab_store.planning import Plan
+from trimtab_store.reading import LineHead, line_head
 from trimtab_store.wire import Parameter, Row, Statement
 
 WAIT_MS: Final = 10_000
@@ -31,9 +32,13 @@ GRACE_SECONDS: Final = 5.0
 """How much longer than the server may take an answer may be on its way."""
 EDITS_PER_MS: Final = 10
 """Larger changes may hold the lock a millisecond longer for every so many edits."""
+AT_ONCE_EDITS: Final = 64
+AT_ONCE_BYTES: Final = 64 * 1024
+"""Beyond either, a plan is staged before the lock is taken, not under it."""
 TOUCHED_LIMIT: Final = 1_000
 """If others touched more than this nearby since the plan was made, it is made again without looking further."""
 _AUDITED_PATHS: Final = 100
+_TRANSACTION_TIMEOUT: Final = 170_000  # the server's version that brought it
 
 _STAGE: Final = b"SELECT trimtab.trimtab_stage_v1($1, $2, $3, $4, $5, $6)"
 LOCK_COLUMNS: Final = (
@@ -48,31 +53,31 @@ _LOCK: Final = LOCK_COLUMNS + b" FROM trimtab.trimtab_lock_v1($1, $2, $3)"
 _HEADS: Final = (
     b"SELECT environment, epoch, revision, hash, checksum FROM trimtab.line_heads WHERE environment = ANY($1)"
 )
+_AT_ONCE: Final = (
+    b"SELECT trimtab.trimtab_commit_at_once_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
+    b" $16, $17)"
+)
 _COMMIT: Final = b"SELECT trimtab.trimtab_commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 
 @dataclass(frozen=True, slots=True)
-class LineHead:
-    """The newest link of a line."""
+class Turn:
+    """The position that a commit takes, and the heads of the lines that it extends."""
 
     epoch: int
     revision: int
-    hash: bytes
-    checksum: bytes
+    heads: Mapping[str, LineHead]
 
 
 @dataclass(frozen=True, slots=True)
-class Locked:
-    """What the lock gave: our own position, and the heads of the lines as they are now.
+class Locked(Turn):
+    """The turn that the lock gave, with the heads as they are now.
 
     `until` is an instant of `time.monotonic()` by which the server has surely taken the lock back.
     """
 
-    epoch: int
-    revision: int
     structure_revision: int
     moved_at: datetime
-    heads: Mapping[str, LineHead]
     until: float
 
 
@@ -105,7 +110,7 @@ def begin(connection: Connection, version: uuid.UUID, plan: Plan) -> list[Row]:
 def stage(connection: Connection, version: uuid.UUID, plan: Plan) -> dict[str, LineHead]:
     """Write the bulky rows where the lock is held already; the heads of the plan's lines."""
     asked = [Statement(_STAGE, _staged(version, plan)), Statement(_HEADS, (wire.texts(plan.lines),))]
-    return {wire.read_text(row[0]): _head_of(row[1:]) for row in wire.exchange(connection, asked)[1]}
+    return {wire.read_text(row[0]): line_head(row[1:]) for row in wire.exchange(connection, asked)[1]}
 
 
 def take_lock(connection: Connection) -> Locked:
@@ -122,7 +127,9 @@ def locked_of(rows: Sequence[Row], hold: int) -> Locked:
         revision=wire.read_int(first[1]),
         structure_revision=wire.read_int(first[2]),
         moved_at=wire.read_time(first[3]),
-        heads={wire.read_text(row[4]): _head_of(row[5:9]) for row in rows if row[0] is not None and row[5] is not None},
+        heads={
+            wire.read_text(row[4]): line_head(row[5:9]) for row in rows if row[0] is not None and row[5] is not None
+        },
         until=time.monotonic() + hold / 1000,
     )
 
@@ -145,7 +152,55 @@ def commit(
     return wire.read_time(wire.exchange(connection, [Statement(_COMMIT, parameters), Statement(b"COMMIT")])[0][0][0])
 
 
-def extend(plan: Plan, locked: Locked, key: SigningKey) -> list[Link]:
+def commit_at_once(
+    connection: Connection, plan: Plan, turn: Turn, version: uuid.UUID, extended: Sequence[Link]
+) -> datetime | None:
+    """The whole commit as one statement, its own transaction; when that was, or None if the turn was not ours."""
+    request, (before, after) = plan.request, _audit_parts(plan, turn, version)
+    assert plan.read_at is not None, "a turn is expected of heads that were read"
+    staged = _staged(version, plan)
+    parameters = (
+        staged[0],
+        *staged[2:],
+        wire.int8(turn.epoch),
+        wire.int8(turn.revision - 1),
+        wire.moment(plan.read_at),
+        wire.int4(hold_ms(plan)),
+        staged[1],
+        wire.text(request.kind),
+        wire.text(request.author),
+        wire.text(request.reason),
+        wire.boolean(request.urgent),
+        wire.blobs([link.header() for link in extended]),
+        wire.blob(before),
+        wire.blob(after),
+    )
+    ((answer,),) = wire.exchange(connection, [Statement(_AT_ONCE, parameters)])[0]
+    return None if answer is None else wire.read_time(answer)
+
+
+def expected_turn(connection: Connection, plan: Plan) -> Turn | None:
+    """The turn of a plan that nobody comes before, where it may be committed at once.
+
+    Not with an idempotency key: settling one relies on the lock of a transaction, which a statement that is still on
+    its way does not hold. Not before PostgreSQL 17: without transaction_timeout a connection that stalls within the
+    statement's messages would keep the lock. Not for much, for then it is staged before the lock.
+    """
+    request = plan.request
+    if request.idempotency_key is not None or request.structure is not None or request.epoch is not None:
+        return None
+    if (
+        len(plan.edits) > AT_ONCE_EDITS
+        or len(plan.change) > AT_ONCE_BYTES
+        or connection.pgconn.server_version < _TRANSACTION_TIMEOUT
+    ):
+        return None
+    if not plan.heads.keys() >= plan.deltas.keys():
+        return None
+    return Turn(plan.head.epoch, plan.head.revision + 1, plan.heads)
+
+
+def extend(plan: Plan, locked: Turn, key: SigningKey) -> list[Link]:
     """The signed links of the plan's lines, about 60 µs each."""
     extended: list[Link] = []
     for name in plan.lines:
@@ -164,11 +219,6 @@ def extend(plan: Plan, locked: Locked, key: SigningKey) -> list[Link]:
         )
         extended.append(link.signed(key))
     return extended
-
-
-def _head_of(row: Row) -> LineHead:
-    epoch, revision, digest, checksum = row
-    return LineHead(wire.read_int(epoch), wire.read_int(revision), wire.read_blob(digest), wire.read_blob(checksum))
 
 
 def _staged(version: uuid.UUID, plan: Plan) -> tuple[Parameter, ...]:
@@ -204,6 +254,12 @@ def _commit_parameters(
 
 def audit_record(plan: Plan, locked: Locked, version: uuid.UUID) -> bytes:
     """The canonical bytes of the audit row: who did what, where, when; places, never values."""
+    before, after = _audit_parts(plan, locked, version)
+    return before + locked.moved_at.isoformat().encode() + after
+
+
+def _audit_parts(plan: Plan, turn: Turn, version: uuid.UUID) -> tuple[bytes, bytes]:
+    """What stands before and after the time in the audit record, whose keys are sorted."""
     request = plan.request
     detail: dict[str, Json] = {
         "edits": len(plan.edits),
@@ -211,13 +267,6 @@ def audit_record(plan: Plan, locked: Locked, version: uuid.UUID) -> bytes:
         "reason": request.reason,
         "version": str(version),
     }
-    return canonical.encode(
-        {
-            "action": request.kind,
-            "actor": request.author,
-            "at": locked.moved_at.isoformat(),
-            "detail": detail,
-            "environment": request.environment,
-            "revision": locked.revision,
-        }
-    )
+    before = canonical.encode({"action": request.kind, "actor": request.author, "at": ""})
+    after = canonical.encode({"detail": detail, "environment": request.environment, "revision": turn.revision})
+    return before[:-2], b'",' + after[1:]

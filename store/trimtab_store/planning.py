@@ -25,7 +25,7 @@ from trimtab_store.drafts import Draft
 from trimtab_store.editing import Request, outermost
 from trimtab_store.hooks import Hook, Sides
 from trimtab_store.operations import EVERYTHING
-from trimtab_store.reading import Head
+from trimtab_store.reading import Head, LineHead, Near
 
 LABELS_SCOPE: Final = "fleet.bots"
 
@@ -35,7 +35,8 @@ class Plan:
     """What a request means against `head`.
 
     `read` are the environments and `scopes` the paths whose items it depends on; `deltas` is by how much each extended
-    line's checksum grows (modulo 2^256).
+    line's checksum grows (modulo 2^256). `heads` are those lines' heads at `head`, read at `read_at` by the server's
+    clock, where they were read with it.
     """
 
     request: Request
@@ -46,6 +47,8 @@ class Plan:
     edits: tuple[LeafEdit, ...]
     change: bytes
     deltas: Mapping[str, int]
+    heads: Mapping[str, LineHead] = field(default_factory=dict[str, LineHead])
+    read_at: datetime | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -81,12 +84,20 @@ class Structure:
     revision: int
     forest: Forest
     _near: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], compare=False, repr=False)
+    _reached: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], compare=False, repr=False)
 
     def near(self, environment: str) -> tuple[str, ...]:
         """The `neighbourhood` of an environment, worked out once."""
         found = self._near.get(environment)
         if found is None:
             found = self._near[environment] = neighbourhood(self.forest, environment)
+        return found
+
+    def reached(self, environment: str) -> tuple[str, ...]:
+        """The environments whose lines a change of this one extends, worked out once."""
+        found = self._reached.get(environment)
+        if found is None:
+            found = self._reached[environment] = tuple(self.forest.reached(environment))
         return found
 
 
@@ -101,8 +112,8 @@ class Planner:
         """Read what the request touches and work out what it means; raises every refusal of DESIGN §4.2."""
         reader = _Reader(connection, self)
         scopes = self._scopes(request)
-        head, items, known = reader.around(reader.structure(request.environment), request.environment, scopes)
-        forest = known.forest
+        near, known = reader.around(reader.structure(request.environment), request.environment, scopes)
+        forest, items = known.forest, near.items
         lineage = forest.lineage(request.environment)
         edited = reading.state_of(lineage, items)
         draft = Draft(request.environment, edited, edited)
@@ -116,20 +127,22 @@ class Planner:
             name: Sides(edited, draft.state)
             if name == request.environment
             else _sides(forest, name, items, request.environment, edits)
-            for name in forest.reached(request.environment)
+            for name in known.reached(request.environment)
         }
         for reached in sides.values():
             check_conflicts(reached.after, request.environment, edits)
         warnings = self._run_hooks(reader, request, sides, edits) if self.hooks and edits else ()
         return Plan(
             request=request,
-            head=head,
+            head=near.head,
             forest=forest,
             read=known.near(request.environment),
             scopes=(EVERYTHING,) if self.hooks and hooks.touches_labels(edit.path for edit in edits) else scopes,
             edits=edits,
             change=change_of(request, edits),
             deltas={name: checksum_delta(reached) for name, reached in sides.items()},
+            heads=near.heads,
+            read_at=near.read_at,
             warnings=warnings,
         )
 
@@ -178,13 +191,13 @@ class _Reader:
         known.forest.lineage(environment)
         return known
 
-    def around(self, known: Structure, environment: str, scopes: Sequence[str]) -> tuple[Head, list[Item], Structure]:
+    def around(self, known: Structure, environment: str, scopes: Sequence[str]) -> tuple[Near, Structure]:
         """The head and the items around the scopes, in one round trip; again if the structure is not the known one."""
         while True:
-            head, items = reading.head_and_items(self._connection, known.near(environment), scopes)
-            if (head.epoch, head.structure_revision) == (known.epoch, known.revision):
-                return head, items, known
-            known = self._learn(head)
+            near = reading.near(self._connection, known.near(environment), scopes, known.reached(environment))
+            if (near.head.epoch, near.head.structure_revision) == (known.epoch, known.revision):
+                return near, known
+            known = self._learn(near.head)
             known.forest.lineage(environment)
 
     def _learn(self, head: Head) -> Structure:

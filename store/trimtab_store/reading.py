@@ -7,8 +7,8 @@ found, not in what is held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,6 +25,10 @@ from trimtab_store.operations import EVERYTHING
 from trimtab_store.wire import Row, Statement
 
 _HEAD: Final = "SELECT epoch, revision, structure_revision FROM trimtab.store_head"
+_NEAR: Final = (
+    b"SELECT epoch, revision, structure_revision, read_at, environment, hash, checksum, layer, path, content"
+    b" FROM trimtab.trimtab_near_v1($1, $2, $3, $4)"
+)
 _AROUND: Final = b"SELECT environment, layer, path, content FROM trimtab.trimtab_around_v1($1, $2, $3)"
 _ALL: Final = b"SELECT environment, layer, path, content FROM trimtab.configuration_current WHERE environment = ANY($1)"
 _AT: Final = """
@@ -46,6 +50,26 @@ class Head:
     epoch: int
     revision: int
     structure_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineHead:
+    """The newest link of a line."""
+
+    epoch: int
+    revision: int
+    hash: bytes
+    checksum: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """What a plan reads; the lines' heads and the server's time of reading where they were read with it."""
+
+    head: Head
+    items: list[Item]
+    heads: Mapping[str, LineHead] = field(default_factory=dict[str, LineHead])
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +142,39 @@ def items(connection: Connection, environments: Iterable[str], scopes: Sequence[
     return _read_items(wire.exchange(connection, [_items_statement(environments, scopes)])[0])
 
 
-def head_and_items(
-    connection: Connection, environments: Iterable[str], scopes: Sequence[str]
-) -> tuple[Head, list[Item]]:
-    """The head, then the items around the scopes, in one round trip: the items may be newer than the head only."""
-    asked = [Statement(_HEAD.encode()), *([_items_statement(environments, scopes)] if scopes else [])]
-    (first,), *rows = wire.exchange(connection, asked)
-    epoch, revision, structure_revision = map(wire.read_int, first)
-    return Head(epoch, revision, structure_revision), _read_items(rows[0]) if rows else []
+def near(connection: Connection, environments: Sequence[str], scopes: Sequence[str], reached: Sequence[str]) -> Near:
+    """The head and the items around the scopes, in one round trip; the heads of the lines reached with them.
+
+    All of it is one state of the store, but where everything is read: there the items may be newer than the head.
+    """
+    if EVERYTHING in scopes:
+        (first,), rows = wire.exchange(connection, [Statement(_HEAD.encode()), _items_statement(environments, scopes)])
+        return Near(Head(*map(wire.read_int, first)), _read_items(rows))
+    parameters = (wire.texts(environments), wire.texts(scopes), wire.texts(_above(scopes)), wire.texts(reached))
+    first, *rows = wire.exchange(connection, [Statement(_NEAR, parameters)])[0]
+    return Near(
+        head=Head(*map(wire.read_int, first[:3])),
+        items=_read_items((row[4], *row[7:]) for row in rows if row[8] is not None),
+        heads={wire.read_text(row[4]): line_head((*row[:2], *row[5:7])) for row in rows if row[8] is None},
+        read_at=wire.read_time(first[3]),
+    )
+
+
+def line_head(row: Row) -> LineHead:
+    """The head of a line from its epoch, revision, hash and checksum."""
+    epoch, revision, digest, checksum = row
+    return LineHead(wire.read_int(epoch), wire.read_int(revision), wire.read_blob(digest), wire.read_blob(checksum))
+
+
+def _above(scopes: Iterable[str]) -> list[str]:
+    return sorted({above for scope in scopes for above in paths.parents(scope)})
 
 
 def _items_statement(environments: Iterable[str], scopes: Sequence[str]) -> Statement:
     names = wire.texts(list(environments))
     if EVERYTHING in scopes:
         return Statement(_ALL, (names,))
-    above = sorted({above for scope in scopes for above in paths.parents(scope)})
-    return Statement(_AROUND, (names, wire.texts(scopes), wire.texts(above)))
+    return Statement(_AROUND, (names, wire.texts(scopes), wire.texts(_above(scopes))))
 
 
 def _read_items(rows: Iterable[Row]) -> list[Item]:

@@ -32,7 +32,7 @@ _LINKS: Final = """
 """
 
 _SPANS: Final = """
-    SELECT (SELECT count(*) FROM trimtab.configuration_versions),
+    SELECT (SELECT count(*) FROM trimtab.configuration_versions JOIN trimtab.changes USING (version_id)),
            (SELECT coalesce(sum(newest - oldest + 1), 0)
               FROM (SELECT min(revision) AS oldest, max(revision) AS newest
                       FROM trimtab.configuration_versions GROUP BY epoch) AS spans),

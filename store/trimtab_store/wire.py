@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _BINARY: Final = 1
 _LENGTH: Final = struct.Struct("!i")
 _HEADER: Final = struct.Struct("!iIIii")
@@ -70,6 +71,11 @@ def int4(value: int) -> Parameter:
 def boolean(value: bool) -> Parameter:  # noqa: FBT001 - the value itself
     """A boolean."""
     return Parameter(16, b"\1" if value else b"\0")
+
+
+def moment(value: datetime) -> Parameter:
+    """A timestamptz."""
+    return Parameter(1184, _INT8.pack((value - _EPOCH) // _MICROSECOND))
 
 
 def identifier(value: uuid.UUID) -> Parameter:

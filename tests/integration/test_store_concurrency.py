@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -134,6 +136,64 @@ def test_a_head_moved_elsewhere_is_rebased_without_a_second_plan(
     check_everything(database)
 
 
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Generator[list[str]]:
+    """The ways in which commits go to the server: "at once", "too late" where that was refused, "locked"."""
+    found: list[str] = []
+    at_once, begin = locking.commit_at_once, locking.begin
+
+    def first(*arguments: object) -> object:
+        answer = at_once(*arguments)  # type: ignore[arg-type]
+        found.append("too late" if answer is None else "at once")
+        return answer
+
+    def second(*arguments: object) -> object:
+        found.append("locked")
+        return begin(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(locking, "commit_at_once", first)
+        patched.setattr(locking, "begin", second)
+        yield found
+
+
+def test_a_writer_alone_commits_at_once_and_one_that_met_somebody_waits_a_while(
+    store: Store, connect_store: ConnectStore, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    other = connect_store()
+    with counted(monkeypatch) as ways:
+        write(store, "base", "a.b", 1)
+        with meddling(monkeypatch, lambda turn: _once(turn, lambda: write(other, "base", "else.where.v", turn))):
+            write(store, "production", "a.b", 2)
+        assert ways == ["at once", "at once", "too late", "locked"]
+        ways.clear()
+        for turn in range(commit.CALM + 2):
+            write(store, "base", "a.c", turn)
+    assert ways == ["locked"] * commit.CALM + ["at once"] * 2
+    assert check_everything(database) == 3 + 3 + commit.CALM + 2
+
+
+def test_what_is_planned_too_long_ago_is_not_committed_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    monkeypatch.setattr(locking, "HOLD_MS", 1000)
+    with store.database.connection() as mine:
+        plan = planning.Planner().plan(mine, _request("a.b", 2))
+        turn = locking.expected_turn(mine, plan)
+        assert turn is not None
+        late = replace(plan, read_at=(plan.read_at or datetime.now(UTC)) - timedelta(seconds=1))
+        extended = locking.extend(plan, turn, KEY)
+        assert locking.commit_at_once(mine, late, turn, locking.new_version(), extended) is None
+        assert locking.commit_at_once(mine, plan, turn, locking.new_version(), extended) is not None
+    assert check_everything(database) == 4
+
+
+def test_an_idempotency_key_takes_the_lock(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with counted(monkeypatch) as ways:
+        write(store, "base", "a.b", 1, idempotency_key="k")
+    assert ways == ["locked"]
+
+
 def test_a_head_moved_right_here_is_planned_again_and_at_last_under_the_lock(
     store: Store, connect_store: ConnectStore, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
@@ -256,6 +316,7 @@ def test_a_writer_that_froze_is_told_that_nothing_was_committed(
     store: Store, connect_store: ConnectStore, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
     monkeypatch.setattr(locking, "HOLD_MS", 200)
+    monkeypatch.setattr(commit, "CALM", 100)  # nothing is committed at once
     original, other = locking.extend, connect_store()
 
     def slow(*arguments: object) -> object:

@@ -13,6 +13,7 @@ from tests.support.proxy import Proxy
 from tests.support.servers import Database
 from trimtab.model import errors
 from trimtab.model.values import thaw
+from trimtab_store import commit
 from trimtab_store.store import Store
 from trimtab_store.writer import Committed
 
@@ -162,8 +163,12 @@ def test_a_lost_commit_is_settled_by_its_key(far: Store, proxy: Proxy, store: St
     assert thaw(store.get("a.b", "base").value) == 1
 
 
-def test_a_lost_commit_without_a_key_is_unknown_and_not_repeated(far: Store, proxy: Proxy, store: Store) -> None:
-    proxy.drop_replies_matching(b"COMMIT\x00")
+@pytest.mark.parametrize(("calm", "reply"), [(100, b"COMMIT\x00"), (commit.CALM, b"trimtab_commit_at_once_v1\x00")])
+def test_a_lost_commit_without_a_key_is_unknown_and_not_repeated(
+    far: Store, proxy: Proxy, store: Store, monkeypatch: pytest.MonkeyPatch, calm: int, reply: bytes
+) -> None:
+    monkeypatch.setattr(commit, "CALM", calm)  # beyond its own, nothing is committed at once
+    proxy.drop_replies_matching(reply)
     with pytest.raises(errors.OutcomeUnknown, match="unknown") as caught:
         write(far, "base", "a.b", 1)
     assert caught.value.exit_code == 6
@@ -203,7 +208,7 @@ def test_a_connection_cut_at_any_byte_leaves_all_or_nothing(far: Store, proxy: P
 def test_a_server_that_falls_silent_is_given_up(
     far: Store, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, store: Store
 ) -> None:
-    from trimtab_store import commit, locking, outcomes  # noqa: PLC0415
+    from trimtab_store import locking, outcomes  # noqa: PLC0415
 
     monkeypatch.setattr(commit, "GRACE_SECONDS", 0.0)
     monkeypatch.setattr(locking, "HOLD_MS", 300)

@@ -25,8 +25,9 @@ AGENT_FUNCTIONS = {
     "trimtab_report_v1",
 }  # fmt: skip
 WRITER_FUNCTIONS = AGENT_FUNCTIONS | {
-    "trimtab_begin_v1", "trimtab_stage_v1", "trimtab_lock_v1", "trimtab_lock_epoch_v1", "trimtab_touched_v1", "trimtab_commit_v1",
-    "trimtab_audit_v1", "trimtab_prune_snapshots_v1", "trimtab_around_v1", "trimtab_items_at_v1",
+    "trimtab_begin_v1", "trimtab_stage_v1", "trimtab_lock_v1", "trimtab_lock_epoch_v1", "trimtab_touched_v1",
+    "trimtab_commit_v1", "trimtab_commit_at_once_v1", "trimtab_audit_v1", "trimtab_prune_snapshots_v1",
+    "trimtab_near_v1", "trimtab_around_v1", "trimtab_items_at_v1",
 }  # fmt: skip
 
 
@@ -140,7 +141,7 @@ def test_an_agent_cannot_shadow_what_a_function_reads(database: Database) -> Non
         "DELETE FROM trimtab.configuration_current",
         "INSERT INTO trimtab.changes VALUES (gen_random_uuid(), '{}')",
         "DELETE FROM trimtab.snapshots",
-        "SELECT trimtab.append_audit('{}', NULL)",
+        "SELECT trimtab.append_audit('{}', NULL, NULL)",
         "SELECT trimtab.enter_links(ARRAY[]::bytea[], gen_random_uuid(), NULL)",
         "SELECT trimtab.restructure(gen_random_uuid(), NULL)",
         "CREATE TABLE trimtab.mine (n integer)",
