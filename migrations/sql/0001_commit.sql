@@ -239,11 +239,12 @@ BEGIN
         number, (said ->> 'at')::timestamptz, said ->> 'actor', said ->> 'action', said ->> 'environment', h.epoch,
         of_revision, said -> 'detail', record, h.audit_hash, digest
     );
-    UPDATE store_head SET audit_id = number, audit_hash = digest;
+    UPDATE store_head
+       SET revision = h.revision, moved_at = h.moved_at, audit_id = number, audit_hash = digest;
     RETURN number;
 END
 $$;
-COMMENT ON FUNCTION trimtab.append_audit IS 'Enters one record behind the newest that store_head knows; h is that row, locked';
+COMMENT ON FUNCTION trimtab.append_audit IS 'Enters one record behind the newest that store_head knows, and moves it on; h is that row, locked, with the revision that it takes';
 
 CREATE FUNCTION trimtab.trimtab_audit_v1(record bytea) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp AS $$
@@ -300,27 +301,21 @@ $$;
 COMMENT ON FUNCTION trimtab.enter_links IS
     'Enters links as their signed headers say, after checking that each follows its line and hashes the change';
 
-CREATE FUNCTION trimtab.trimtab_commit_v1(
-    version uuid, new_revision bigint, edited text, kind text, author text, reason text, urgent boolean,
+CREATE FUNCTION trimtab.enter_version(
+    h trimtab.store_head, version uuid, edited text, kind text, author text, reason text, urgent boolean,
     idempotency_key text, request_hash bytea, headers bytea[], audit_record bytea
 ) RETURNS timestamptz
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    h store_head;
     entered text[];
     gone record;
 BEGIN
-    SELECT s.* INTO STRICT h FROM store_head AS s;
-    IF h.revision <> new_revision THEN
-        RAISE EXCEPTION 'the lock gave revision %, not %', h.revision, new_revision USING ERRCODE = 'TT001';
-    END IF;
     -- The primary key refuses a commit without a lock of its own: that revision is taken.
     INSERT INTO configuration_versions (
         revision, epoch, version_id, environment, kind, author, reason, urgent, committed_at, idempotency_key, request_hash
     ) VALUES (
-        new_revision, h.epoch, version, edited, kind, author, reason, urgent, h.moved_at, idempotency_key, request_hash
+        h.revision, h.epoch, version, edited, kind, author, reason, urgent, h.moved_at, idempotency_key, request_hash
     );
     IF kind IN ('structure', 'import', 'epoch') THEN
         PERFORM restructure(version, h);
@@ -331,9 +326,9 @@ BEGIN
     END IF;
 
     INSERT INTO item_revisions (environment, path, layer, revision, version_id)
-    SELECT edited, i.path, i.layer, new_revision, version FROM configuration_items AS i WHERE i.version_id = version;
+    SELECT edited, i.path, i.layer, h.revision, version FROM configuration_items AS i WHERE i.version_id = version;
     INSERT INTO configuration_current AS c (environment, path, layer, content, revision, value)
-    SELECT edited, i.path, i.layer, i.content, new_revision, convert_from(i.content, 'UTF8')::jsonb
+    SELECT edited, i.path, i.layer, i.content, h.revision, convert_from(i.content, 'UTF8')::jsonb
       FROM configuration_items AS i
      WHERE i.version_id = version AND i.operation <> 'remove'
     ON CONFLICT ON CONSTRAINT configuration_current_pkey DO UPDATE
@@ -345,12 +340,34 @@ BEGIN
          WHERE c.environment = edited AND c.path = gone.path AND c.layer = gone.layer;
     END LOOP;
 
-    PERFORM append_audit(audit_record, new_revision, h);
+    PERFORM append_audit(audit_record, h.revision, h);
     RETURN h.moved_at;
 END
 $$;
-COMMENT ON FUNCTION trimtab.trimtab_commit_v1 IS
-    'The locked part: version, structure, links, history, head state, audit. Answers when it was committed';
+COMMENT ON FUNCTION trimtab.enter_version IS
+    'Version, structure, links, history, head state, audit, under the lock; h is store_head with the revision that it takes. '
+    'The planner''s settings are those of whoever calls';
+
+CREATE FUNCTION trimtab.trimtab_commit_v1(
+    version uuid, new_revision bigint, edited text, kind text, author text, reason text, urgent boolean,
+    idempotency_key text, request_hash bytea, headers bytea[], audit_record bytea
+) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_variable
+DECLARE
+    h store_head;
+BEGIN
+    SELECT s.* INTO STRICT h FROM store_head AS s;
+    IF h.revision IS DISTINCT FROM new_revision THEN
+        RAISE EXCEPTION 'the lock gave revision %, not %', h.revision, new_revision USING ERRCODE = 'TT001';
+    END IF;
+    RETURN enter_version(
+        h, version, edited, kind, author, reason, urgent, idempotency_key, request_hash, headers, audit_record
+    );
+END
+$$;
+COMMENT ON FUNCTION trimtab.trimtab_commit_v1 IS 'The locked part: everything of a staged version. Answers when it was committed';
 
 CREATE FUNCTION trimtab.trimtab_commit_at_once_v1(
     version uuid, change bytea, layers text[], paths text[], contents bytea[],
@@ -358,7 +375,8 @@ CREATE FUNCTION trimtab.trimtab_commit_at_once_v1(
     edited text, kind text, author text, reason text, urgent boolean, headers bytea[],
     record_before_time bytea, record_after_time bytea
 ) RETURNS timestamptz
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_variable
 DECLARE
     h store_head;
@@ -370,12 +388,11 @@ BEGIN
        OR (planned_at + make_interval(secs => hold_ms / 1000.0) >= clock_timestamp()) IS NOT TRUE THEN
         RETURN NULL;
     END IF;
-    UPDATE store_head AS s
-       SET revision = h.revision + 1, moved_at = greatest(h.moved_at, clock_timestamp())
-    RETURNING s.* INTO STRICT h;
+    h.revision := h.revision + 1;
+    h.moved_at := greatest(h.moved_at, clock_timestamp());
     PERFORM trimtab_stage_v1(version, edited, change, layers, paths, contents);
-    RETURN trimtab_commit_v1(
-        version, h.revision, edited, kind, author, reason, urgent, NULL, NULL, headers,
+    RETURN enter_version(
+        h, version, edited, kind, author, reason, urgent, NULL, NULL, headers,
         record_before_time
         || convert_to(to_char(h.moved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), 'UTF8')
         || record_after_time

@@ -143,6 +143,7 @@ def test_an_agent_cannot_shadow_what_a_function_reads(database: Database) -> Non
         "DELETE FROM trimtab.snapshots",
         "SELECT trimtab.append_audit('{}', NULL, NULL)",
         "SELECT trimtab.enter_links(ARRAY[]::bytea[], gen_random_uuid(), NULL)",
+        "SELECT trimtab.enter_version(NULL, NULL, '', '', '', '', false, NULL, NULL, NULL, NULL)",
         "SELECT trimtab.restructure(gen_random_uuid(), NULL)",
         "CREATE TABLE trimtab.mine (n integer)",
         "SET ROLE trimtab_owner",
