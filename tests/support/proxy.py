@@ -262,9 +262,13 @@ class Proxy:
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close_listener(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is None:
+            return
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        await asyncio.sleep(0)  # whoever was accepted a moment ago is handed over first: asyncio would leak his socket
+        server.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
