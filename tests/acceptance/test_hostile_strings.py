@@ -6,6 +6,7 @@ import contextlib
 from typing import Any, Final
 
 import pytest
+import redis
 
 from tests.support.fleet import Stand, eventually
 from tests.support.line import KEY
@@ -158,6 +159,7 @@ def test_hostile_reports_hurt_neither_the_fleet_nor_its_readers(one_stand: Stand
     one_stand.relay()
     one_stand.fleet()
     with contextlib.closing(one_redis.client()) as client:
+        eventually(lambda: _all_reported(client))
         for number, word in enumerate(WORDS):
             report = Report(
                 agent=f"hostile-{number}",
@@ -179,3 +181,8 @@ def test_hostile_reports_hurt_neither_the_fleet_nor_its_readers(one_stand: Stand
     outcome = edit.committed.wait(20)
     assert len(outcome.served) == 3
     one_stand.settle()
+
+
+def _all_reported(client: redis.Redis) -> None:
+    reported: Any = [client.hlen(f"trimtab:{{{environment}}}:fleet") for environment in ("production", "testing")]
+    assert reported == [2, 1]
