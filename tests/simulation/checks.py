@@ -25,13 +25,14 @@ from trimtab.replica.events import (
     Ticked,
 )
 from trimtab.replica.machine import Replica
-from trimtab.replica.requests import PATIENCE_SECONDS
+from trimtab.replica.requests import PATIENCE_SECONDS, Kind
 
 if TYPE_CHECKING:
     from tests.simulation.node import Node
     from tests.simulation.world import World
 
 INFINITE = float("inf")
+GRACE_SECONDS = 6.0
 CATCH_UP_SECONDS = 20.0
 """A confirmed subscription shows what Redis had at that moment within this time, Postgres or not."""
 
@@ -122,10 +123,11 @@ class Checks:
         line = self._lines_when_asked.get((node.name, node.lives, event.request))
         return None if line is None else max(line, node.life.boot_floor)
 
-    def is_awaited(self, node: Node, event: ChangesAnswered) -> bool:
-        """Whether an agent surely still waits for these changes: it may give up on Redis, or after ten seconds."""
+    def is_awaited(self, node: Node, event: ChangesAnswered | HeadAnswered) -> bool:
+        """Whether an agent surely still waits for this answer: it may give up on Redis, or when its patience ends."""
         asked_at = self._asked_at.get((node.name, node.lives, event.request), -INFINITE)
-        return event.source == "postgres" and node.loop.now - asked_at < PATIENCE_SECONDS["changes"]
+        kind: Kind = "changes" if isinstance(event, ChangesAnswered) else "postgres head"
+        return event.source == "postgres" and node.loop.now - asked_at < PATIENCE_SECONDS[kind]
 
     def subscribed(self, node: Node, session: Session) -> None:
         """A subscription was confirmed: what Redis has now must reach the agent soon, by Redis alone if need be."""
@@ -136,15 +138,17 @@ class Checks:
         key = Key(node.environment, head[0].epoch, head[0].revision, head[1])
         at, life = node.loop.now, node.lives
 
-        def look() -> None:
+        def look(*, again: bool = False) -> None:
             replica = node.replica
             undisturbed = node.lives == life and node.wire.session is session and node.wire.disturbed_at < at
             if replica is None or not undisturbed or world.disturbed_at >= at or node.suspended:
                 return
             if replica.status(node.loop.now) in {Status.FORKED, Status.AHEAD}:
                 return
-            if replica.line.position < Position(key.epoch, key.revision) and world.redis_leads_on(node, replica):
-                raise Violation("catches_up_after_resubscribe", f"{node.name} is at {replica.line.position}, not {key}")
+            if again:
+                catches_up_after_resubscribe(world, node, replica, key)
+            elif world.redis_leads_on(node, replica):  # the way may have opened this very moment
+                node.loop.after(GRACE_SECONDS, lambda: look(again=True))
 
         node.loop.after(CATCH_UP_SECONDS, look)
 
@@ -161,6 +165,12 @@ class Checks:
         """Called when Redis appends to a stream."""
         published_only_after_committed(self.world, entry)
         stream_has_no_gap(self.world, environment)
+
+
+def catches_up_after_resubscribe(world: World, node: Node, replica: Replica, key: Key) -> None:
+    """What Redis had when a subscription was confirmed has reached the agent, through Redis alone if need be."""
+    if replica.line.position < Position(key.epoch, key.revision) and world.redis_leads_on(node, replica):
+        raise Violation("catches_up_after_resubscribe", f"{node.name} is at {replica.line.position}, not {key}")
 
 
 def revisions_are_ordered_like_commits(world: World, image: Image, entries: Mapping[str, Entry], before: Image) -> None:

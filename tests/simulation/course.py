@@ -15,7 +15,8 @@ MIN_KINDS = 3
 SETTLE_SECONDS = (6.0, 6.0, 8.0, 10.0, 15.0)
 RARE = ("quiet hours", "crash loop", "long suspend", "only proven left")
 """Faults that take many simulated minutes, and so are left out of most runs."""
-RARE_CHANCE = 0.12
+RARE_EVERY = 8
+"""One of them is in every eighth run; each other fault is in every fiftieth at least, and in more by chance."""
 
 
 def follow(world: World) -> None:
@@ -57,17 +58,26 @@ def schedule(world: World) -> None:
     """Commits and faults by chance, at least so many of each."""
     rng = world.loop.rng
     usual = [kind for kind in world.faults.kinds if kind not in RARE]
-    some = rng.sample(usual, rng.randint(MIN_KINDS, 5)) + [rng.choice(RARE)] * (rng.random() < RARE_CHANCE)
-    kinds = list(world.kinds) or some
+    some = {*rng.sample(usual, rng.randint(MIN_KINDS, 5)), usual[world.seed % len(usual)]}
+    if world.seed % RARE_EVERY == 0:
+        some.add(RARE[world.seed // RARE_EVERY % len(RARE)])
+    kinds = list(world.kinds) or sorted(some)
     coming = [*kinds, *rng.choices([kind for kind in kinds if kind not in RARE] or kinds, k=rng.randint(2, 4))]
     rng.shuffle(coming)
-    while coming or world.events < MIN_EVENTS:
+    while coming or world.events < MIN_EVENTS or not _has_suffered(world):
         world._pause = min(rng.expovariate(1.2), 6.0)
+        if not coming and world.events >= MIN_EVENTS:  # some of them found nothing to break: others take their turn
+            coming.append(rng.choice(usual))
         if coming and rng.random() < 0.6:
             world.faults.strike(coming.pop())
         elif world.store.up:
             world.commit()
         world.loop.run_until(world.loop.now + world._pause)
+
+
+def _has_suffered(world: World) -> bool:
+    """Whether enough faults took effect; where the kinds are given, they are all that there will be."""
+    return bool(world.kinds) or (world.fired.total() >= MIN_FAULTS and len(world.fired) >= MIN_KINDS)
 
 
 def heal(world: World) -> None:

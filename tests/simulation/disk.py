@@ -137,6 +137,13 @@ class Disk:
         generation.body = body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
         return True
 
+    def has_older(self, *names: Name) -> bool:
+        """Whether another generation is left besides these; a compaction some time ago may have left one behind."""
+        applied = self.generations.get("applied")
+        if applied is not None and "previous" not in names:
+            self.generations.setdefault("previous", applied.upto(applied.position))
+        return bool(set(self.generations) - set(names))
+
     def boot(self, now: float) -> list[FloorRead | Recovered]:
         """What the disk tells a new process: the floor, and the newest generation that verifies."""
         self.pending_floor = self.floor

@@ -61,7 +61,7 @@ class MachineFaults(Subject):
             self._quiet()
             self._world.commit_to(node.environment)
             self._loop.run_until(self._loop.now + 2)
-        if node.replica is None or not set(node.disk.generations) - set(names):
+        if node.replica is None or not node.disk.has_older(*names):
             return
         node.crash()
         for name in names:

@@ -133,11 +133,11 @@ class WireFaults(Subject):
             node.wire.cut.discard("postgres")
             node.wire.slow_to_subscribe = 0.0
 
-        self._later(40, 60, mend)
+        self._later(46, 60, mend)
         node.wire.lose_subscription(silently=self._loop.chance(0.5))
         for _ in range(6):
             self._loop.after(self._loop.between(0.0, 5.2), lambda: self._world.commit_to(node.environment))
-        self._world.pause(26.0)
+        self._world.pause(32.0)
 
     def _slow(self) -> None:
         node = self._node()

@@ -61,8 +61,9 @@ def forks_are_told(node: Node, replica: Replica, event: Event, line: Key | None)
     if line is None or replica.line.position.epoch != line.epoch:
         return
     contradiction = ""
-    if isinstance(event, HeadAnswered) and not event.is_replica and event.source == "postgres":
-        contradiction = _contradiction(node, event, line)
+    if isinstance(event, HeadAnswered):
+        if not event.is_replica and node.world.checks.is_awaited(node, event):
+            contradiction = _contradiction(node, event, line)
     elif isinstance(event, Arrived):
         contradiction = _other_history(node, (event.message,), line)
     elif isinstance(event, ChangesAnswered) and node.world.checks.is_awaited(node, event):

@@ -1,7 +1,8 @@
 """Pursuit: what is missing, and whom to ask for it.
 
-Hints (a name from the channel, an unsigned head) may be wrong and are dropped once a feed had nothing for them. What
-was verified, or waits for a primary's certificate, is pursued until the line has it.
+Hints (a name from the channel, an unsigned head) may be wrong and are dropped once Postgres had nothing for them, a
+newer epoch once Redis had no snapshot of it. What was verified, or waits for a primary's certificate, is pursued until
+the line has it.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ class Pursuit:
         """Not what was wanted: it may not be signed yet, or the hint was wrong."""
         self.requests.empty_handed.grow(source, now)
         self._snapshot_hinted = False
-        self._hint = links.START
+        if source == "postgres" or self._hint.epoch > self._line.position.epoch:  # Redis has none of such an epoch
+            self._hint = links.START
 
     def snapshot_adopted(self, source: Source) -> None:
         """The line stands at a snapshot now."""
