@@ -20,6 +20,9 @@ BLOCK = 200
 """Seeds of one test: enough for every kind of fault to be fired in each, few enough to share out among workers."""
 
 
+pytestmark = pytest.mark.timeout(1200)  # a block is ten seconds of work, and much longer on a busy machine
+
+
 @pytest.fixture(autouse=True)
 def _collector_at_rest() -> Iterator[None]:
     """A world is garbage as a whole when its run is over: collecting in between only costs time."""
