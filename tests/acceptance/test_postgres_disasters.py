@@ -15,7 +15,9 @@ from tests.support.proxy import Proxy
 from tests.support.servers import Database
 from trimtab import Status
 from trimtab.model.errors import OutcomeUnknown
+from trimtab_store.commit import CALM
 from trimtab_store.embedded.postgres import SOCKET_PORT, PostgresServer
+from trimtab_store.store import Store
 
 SOME = 25
 
@@ -89,9 +91,13 @@ def test_storms_of_terminated_sessions(stand: Stand, database: Database) -> None
 
 
 @pytest.mark.parametrize("then", ["reset", "silence"])
-@pytest.mark.parametrize("key", ["a key", ""])
+@pytest.mark.parametrize(
+    ("key", "reply"),
+    [("a key", b"COMMIT\0"), ("", b"COMMIT\0"), ("", b"trimtab_commit_at_once_v1\0")],
+    ids=["settled by its key", "in two steps", "in one statement"],
+)
 def test_the_reply_of_commit_is_lost(
-    one_stand: Stand, database: Database, key: str, then: Literal["reset", "silence"]
+    one_stand: Stand, database: Database, key: str, reply: bytes, then: Literal["reset", "silence"]
 ) -> None:
     stand = one_stand
     direct = stand.populate()
@@ -102,7 +108,8 @@ def test_the_reply_of_commit_is_lost(
         store = stand.store()
         before = direct.queries.document("base").moment.revision
         for number in range(3 if then == "reset" else 1):
-            proxy.drop_replies_matching(b"COMMIT\0", then)
+            proxy.drop_replies_matching(reply, then)
+            _choose_way(store, at_once=reply != b"COMMIT\0")
             value = f"commit {number}"
             if key:
                 with store.edit("base", author="test", idempotency_key=f"{key} {number}") as edit:
@@ -115,6 +122,13 @@ def test_the_reply_of_commit_is_lost(
             assert direct.get("load.lost", "base").value == value
         stand.settle()
         stand.close()
+
+
+def _choose_way(store: Store, *, at_once: bool) -> None:
+    """A writer that met somebody lately commits in two steps, one that met nobody in one statement."""
+    committer = store._committer
+    assert committer is not None
+    committer.calm = CALM if at_once else 0
 
 
 def test_commits_through_a_way_that_breaks_at_any_byte(one_stand: Stand, database: Database) -> None:

@@ -63,7 +63,8 @@ def say(text: str) -> None:
 
 def main(moment: str, database_url: str, redis_url: str) -> None:
     key: SigningKey = KEY
-    if moment in {"locked", "frozen"}:
+    under_lock = moment in {"locked", "frozen"}  # only with an idempotency key are links always signed under the lock
+    if under_lock:
         key = DeadlyKey(KEY.key_id, KEY.private, signal.SIGKILL if moment == "locked" else signal.SIGSTOP)
     publisher = Publisher.connect(database_url, redis_url)
     with Store.connect(
@@ -74,7 +75,8 @@ def main(moment: str, database_url: str, redis_url: str) -> None:
         for number in range(COMMITS):
             State.commits += 1
             try:
-                with store.edit("base", author="doomed", reason=moment) as edit:
+                key_of_edit = f"{moment} {number}" if under_lock else None
+                with store.edit("base", author="doomed", reason=moment, idempotency_key=key_of_edit) as edit:
                     edit.set("load.doomed", f"{moment} {number}")
             except TrimtabError as error:
                 say(type(error).__name__)
