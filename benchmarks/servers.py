@@ -19,6 +19,7 @@ from trimtab_store import migrate
 from trimtab_store.embedded.places import write_private
 from trimtab_store.embedded.postgres import PostgresServer
 from trimtab_store.embedded.redis import RedisServer
+from trimtab_store.publish import Publisher
 from trimtab_store.store import Store
 
 AUTHOR = "bench"
@@ -68,6 +69,11 @@ class Stand:
         """Make a root environment that holds so many items, and some values more, by one import."""
         store.create_environment(environment, author=AUTHOR, reason="measured")
         store.import_environment(exported(environment, items, extra=extra), author=AUTHOR, reason="measured")
+        if self.redis_url is not None:  # what a relay does within a second: the newest snapshot goes to Redis
+            with contextlib.closing(Publisher.connect(self.database_url, self.redis_url)) as publisher:
+                [settled] = publisher.publish([environment], 60.0)
+            if not (settled.renewed or settled.started):
+                raise RuntimeError(f"there is no new snapshot of {environment}: {settled}")
 
     def set_poll(self, milliseconds: int) -> None:
         """Tell agents how often to ask Postgres."""
