@@ -20,6 +20,8 @@ def test_a_seeded_bug_is_caught_by_its_invariant(mutant: Mutant) -> None:
             run(seed, mutant.parts, mutant.kinds)
         except Violation as violation:
             caught.append(violation.name)
+        except KeyError as error:  # a broken world may fall over before an invariant looks: that does not count
+            caught.append(f"fell over: {error!r}")
         if mutant.caught_by in caught:
             return
     pytest.fail(f"{mutant.name}: {mutant.caught_by} saw nothing in {WITHIN_SEEDS} seeds; others did: {set(caught)}")
