@@ -14,6 +14,7 @@ from tests.support.load import load
 from tests.support.proxied import redis_url
 from tests.support.proxy import Proxy
 from tests.support.published import texts_in_stream
+from trimtab import Status
 from trimtab.model.published import INLINE, Names
 from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.embedded.redis_programs import Flavour, installed_flavours
@@ -112,6 +113,7 @@ def test_slow_subscribers_are_thrown_out(one_stand: Stand, own_redis: MakeRedis,
         stand.fleet()
         with store.edit("base", author="test") as edit:
             edit.set("load.long", "x" * 30_000)
+        eventually(lambda: _all_subscribed(stand))
         proxy.blackhole("down")
         for environment in ("production", "testing"):  # true news, more of it than all buffers on the way hold
             news = texts_in_stream(admin, environment)[-1]
@@ -126,6 +128,10 @@ def test_slow_subscribers_are_thrown_out(one_stand: Stand, own_redis: MakeRedis,
         proxy.resume()
         stand.settle()
         stand.close()
+
+
+def _all_subscribed(stand: Stand) -> None:
+    assert {agent.status for agent in stand.agents} == {Status.LIVE}
 
 
 def _thrown_out(server: RedisServer) -> None:
