@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.conftest import MakeRedis
 from tests.support.fleet import SETTLE_SECONDS, Stand, eventually
@@ -20,6 +22,8 @@ from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.embedded.redis_programs import Flavour, installed_flavours
 
 SOME = 25
+LONG = 30_000
+"""Characters of a value that the channel still carries inline."""
 
 
 @pytest.mark.parametrize("flavour", ["valkey", "redis6"])
@@ -105,20 +109,22 @@ def test_slow_subscribers_are_thrown_out(one_stand: Stand, own_redis: MakeRedis,
     stand, server = one_stand, own_redis(flavour=flavour)
     stand.watch = server.client
     with contextlib.closing(server.client()) as admin, Proxy(server.socket) as proxy:
-        admin.config_set("client-output-buffer-limit", "pubsub 65536 0 0")
+        admin.config_set("client-output-buffer-limit", "pubsub 16384 0 0")
         stand.redis_url = server.url
         store = stand.populate()
         stand.relay()
         stand.redis_url = redis_url(server, proxy)
         stand.fleet()
         with store.edit("base", author="test") as edit:
-            edit.set("load.long", "x" * 30_000)
+            edit.set("load.long", "x" * LONG)
         eventually(lambda: _all_subscribed(stand))
+        for environment in ("production", "testing"):
+            eventually(partial(_long_news, admin, environment))
         proxy.blackhole("down")
         for environment in ("production", "testing"):  # true news, more of it than all buffers on the way hold
             news = texts_in_stream(admin, environment)[-1]
             with admin.pipeline(transaction=False) as pipeline:
-                for _ in range(150):
+                for _ in range(200):  # Valkey counts what it shares between subscribers as some 300 bytes each
                     pipeline.publish(Names(environment).changes, INLINE + news)
                 pipeline.execute()
         for number in range(5):
@@ -128,6 +134,10 @@ def test_slow_subscribers_are_thrown_out(one_stand: Stand, own_redis: MakeRedis,
         proxy.resume()
         stand.settle()
         stand.close()
+
+
+def _long_news(admin: redis.Redis, environment: str) -> None:
+    assert len(texts_in_stream(admin, environment)[-1]) > LONG
 
 
 def _all_subscribed(stand: Stand) -> None:
