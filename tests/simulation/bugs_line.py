@@ -11,7 +11,7 @@ from trimtab.model import changes, links, snapshots
 from trimtab.model.changes import Change
 from trimtab.model.errors import TrimtabError
 from trimtab.model.links import START, Message, Position
-from trimtab.model.snapshots import Snapshot, Statement
+from trimtab.model.snapshots import Statement
 from trimtab.replica.events import (
     Arrived,
     Effect,
@@ -28,17 +28,17 @@ Effects: TypeAlias = Generator[Effect, None, None]
 class LooseLine(Line):
     """Applies a change without looking at the previous hash."""
 
-    def _place(self, message: Message) -> Judgement:
+    def _place(self, message: Message) -> Judgement | None:
         here, link = self.snapshot, message.link
         if here is not None and link.epoch == here.position.epoch and link.revision > here.position.revision:
-            return self._apply(message, here)
+            return None
         return super()._place(message)
 
 
 class GullibleLine(Line):
     """Takes what hashes right, whoever signed it."""
 
-    def offer(self, raw: bytes) -> Judgement:
+    def _open(self, raw: bytes) -> Message | Judgement:
         try:
             message = links.read(raw)
         except TrimtabError as error:
@@ -46,27 +46,25 @@ class GullibleLine(Line):
         right = links.chain(message.link.previous_hash, message.change) == message.link.hash
         if not right or message.link.environment != self._environment:
             return Judgement(Verdict.REFUSED, "it is not whole")
-        return self._place(message)
+        return message
 
 
 class UncheckedLine(Line):
     """Does not compare the checksum after a change with the signed one."""
 
-    def _apply(self, message: Message, snapshot: Snapshot) -> Judgement:
-        change = _decoded(message.change)
-        if change is None or change.needs_snapshot:
-            return super()._apply(message, snapshot)
-        state = snapshot.state.apply(change.environment, change.edits)
-        link = message.link
-        self.snapshot = Snapshot(self._environment, link.position, link.hash, state)
-        self._remember(link.position, link.hash)
-        return Judgement(Verdict.APPLIED, position=link.position, change=change)
+    def _apply(self, message: Message) -> Iterator[Judgement | None]:
+        here, change = self.snapshot, _decoded(message.change)
+        if here is None or change is None or change.needs_snapshot:
+            yield from super()._apply(message)
+            return
+        self._take(message.link, here.state.apply(change.environment, change.edits))
+        yield Judgement(Verdict.APPLIED, position=message.position, change=change)
 
 
 class OneEpochLine(Line):
     """Does not look at epochs: the first link of a new one is taken for a fork."""
 
-    def _place(self, message: Message) -> Judgement:
+    def _place(self, message: Message) -> Judgement | None:
         if self.snapshot is not None and message.link.epoch > self.position.epoch:
             return Judgement(Verdict.FORKED, "it does not follow", message.position)
         return super()._place(message)
@@ -84,13 +82,13 @@ class OneEpochLine(Line):
 class WorldlyLine(Line):
     """Does not look at the environment: our signature is enough."""
 
-    def offer(self, raw: bytes) -> Judgement:
+    def _open(self, raw: bytes) -> Message | Judgement:
         try:
             message = links.read(raw)
             links.verify(message, self._trust, message.link.environment)
         except TrimtabError as error:
             return Judgement(Verdict.REFUSED, str(error))
-        return self._place(message)
+        return message
 
     def offer_snapshot(
         self, statement_bytes: bytes, body: bytes, *, frozen: bool = False
@@ -108,9 +106,10 @@ class WorldlyLine(Line):
 class ForgivingLine(Line):
     """Takes an authentic change that does not follow for an old one."""
 
-    def _place(self, message: Message) -> Judgement:
+    def _place(self, message: Message) -> Judgement | None:
         found = super()._place(message)
-        return replace(found, verdict=Verdict.OLD) if found.verdict is Verdict.FORKED else found
+        forked = found is not None and found.verdict is Verdict.FORKED
+        return replace(found, verdict=Verdict.OLD) if found is not None and forked else found
 
 
 class CertifyingOnReceipt(Replica):

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
-from trimtab.model import canonical, paths
+import orjson
+
+from trimtab.model import canonical, layers, paths
 from trimtab.model.errors import ValueRefused
 from trimtab.model.trees import HIDDEN
 
@@ -43,6 +45,36 @@ class LeafEdit:
     def outcome(self) -> bytes | None:
         """What stands at the path afterwards."""
         return {"put": self.content, "hide": HIDDEN, "remove": None}[self.operation]
+
+    def encode(self) -> bytes:
+        """Its canonical bytes: an object of layer, path, and the value put, or `true` for what else is done."""
+        done: object = orjson.Fragment(self.content or b"null") if self.operation == "put" else True
+        return orjson.dumps({"layer": self.layer, "path": self.path, self.operation: done}, option=orjson.OPT_SORT_KEYS)
+
+
+def read_edit(fields: dict[str, canonical.Json]) -> LeafEdit:
+    """An edit from the parsed object; raises `ValueRefused`, or `KeyError` where a field is missing."""
+    layer, path = _text(fields["layer"]), _text(fields["path"])
+    segments = paths.split(path)
+    if layers.parse(layer).text != layer or ('"' in path and paths.join(segments) != path):
+        raise ValueRefused(
+            "This change is refused", f"{path!r} in {layer!r} is not written canonically", "Update the writer"
+        )
+    if "put" in fields:
+        return LeafEdit(layer, path, "put", canonical.encode(fields["put"]))
+    return LeafEdit(layer, path, "hide" if fields.get("hide") is True else _removal(fields))
+
+
+def _removal(fields: dict[str, canonical.Json]) -> Literal["remove"]:
+    if fields.get("remove") is not True:
+        raise ValueRefused("This change is refused", "an edit says neither put, hide nor remove", "Update this program")
+    return "remove"
+
+
+def _text(value: canonical.Json) -> str:
+    if not isinstance(value, str):
+        raise ValueRefused("This change is refused", "a layer or path is not a string", "Update the writer")
+    return value
 
 
 def digest(environment: str, layer: str, path: str, content: bytes) -> int:

@@ -112,7 +112,7 @@ class Intake:
         if self._freshness.forked and self._line.snapshot is not None:
             judgement = self._line.offer_epoch_only(raw)
         else:
-            judgement = self._line.offer(raw)
+            judgement = yield from self._offer(raw)
         match judgement.verdict:
             case Verdict.APPLIED if self._line.snapshot is not None:
                 yield self._keeping.change(judgement.position, raw)
@@ -127,6 +127,15 @@ class Intake:
                 yield from self._alarms.happened("refused", judgement.reason, now)
             case _:
                 pass
+        return judgement
+
+    def _offer(self, raw: bytes) -> Generator[Effect, None, Judgement]:
+        judgement = Judgement(Verdict.OLD)
+        for step in self._line.offer_steps(raw):
+            if step is None:
+                yield Pause()
+            else:
+                judgement = step
         return judgement
 
     def _drain_early(self, now: float) -> Effects:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
 from trimtab.model import changes, links, snapshots
 from trimtab.model.changes import Change
@@ -19,7 +19,9 @@ from trimtab.model.errors import TrimtabError
 from trimtab.model.links import Link, Message, Position
 from trimtab.model.snapshots import Snapshot, Statement
 from trimtab.model.statements import Trust
+from trimtab.model.states import State
 
+Step = TypeVar("Step")
 RECENT: Final = 4096
 """How many past hashes are kept, to recognise a fork behind us."""
 
@@ -70,17 +72,23 @@ class Line:
 
     def offer(self, raw: bytes) -> Judgement:
         """Judge a message, and apply it if it is the next link."""
-        try:
-            message = links.read(raw)
-        except TrimtabError as error:
-            return Judgement(Verdict.REFUSED, str(error))
-        if self._recent.get(message.position) == message.link.hash:
-            return Judgement(Verdict.OLD, position=message.position)  # a duplicate costs no verification
-        try:
-            links.verify(message, self._trust, self._environment)
-        except TrimtabError as error:
-            return Judgement(Verdict.REFUSED, str(error))
-        return self._place(message)
+        judgement = Judgement(Verdict.OLD)
+        for step in self.offer_steps(raw):
+            judgement = step or judgement
+        return judgement
+
+    def offer_steps(self, raw: bytes, *, verified: bool = False) -> Iterator[Judgement | None]:
+        """`offer` in steps: yields None between the steps of a large change, then the judgement.
+
+        `verified` says that the message's authenticity was established already, in this process.
+        """
+        opened = links.read(raw) if verified else self._open(raw)
+        judgement = opened if isinstance(opened, Judgement) else self._place(opened)
+        if judgement is None:
+            assert isinstance(opened, Message), "only a message is the next one"
+            yield from self._apply(opened)
+        else:
+            yield judgement
 
     def offer_snapshot(
         self, statement_bytes: bytes, body: bytes, *, frozen: bool = False
@@ -139,7 +147,19 @@ class Line:
         self.snapshot = snapshot
         self._remember(snapshot.position, snapshot.hash)
 
-    def _place(self, message: Message) -> Judgement:
+    def _open(self, raw: bytes) -> Message | Judgement:
+        """The message, if it is authentic and no duplicate."""
+        try:
+            message = links.read(raw)
+            if self._recent.get(message.position) == message.link.hash:
+                return Judgement(Verdict.OLD, position=message.position)  # a duplicate costs no verification
+            links.verify(message, self._trust, self._environment)
+        except TrimtabError as error:
+            return Judgement(Verdict.REFUSED, str(error))
+        return message
+
+    def _place(self, message: Message) -> Judgement | None:
+        """The judgement of an authentic message by its place alone; None if it is the next one."""
         link, here = message.link, self.position
         if link.epoch > here.epoch:
             return Judgement(Verdict.NEWER_EPOCH, position=link.position)
@@ -150,27 +170,35 @@ class Line:
         if link.previous_revision < here.revision or link.previous_hash != self.snapshot.hash:
             reason = f"revision {link.revision} is authentic but does not follow our revision {here.revision}"
             return Judgement(Verdict.FORKED, reason, link.position)
-        return self._apply(message, self.snapshot)
+        return None
 
     def _judge_past(self, link: Link) -> Judgement:
         if link.epoch == self.position.epoch and self.knows_past(link.position):
             return Judgement(Verdict.FORKED, f"revision {link.revision} exists with another hash", link.position)
         return Judgement(Verdict.OLD, position=link.position)
 
-    def _apply(self, message: Message, snapshot: Snapshot) -> Judgement:
-        link = message.link
+    def _apply(self, message: Message) -> Iterator[Judgement | None]:
+        """Apply the next change, in steps; nothing is ours before its checksum agrees."""
+        link, here = message.link, self.snapshot
+        assert here is not None, "nothing is next before the first state"
         try:
-            change = changes.decode(message.change)
+            change = yield from _last(changes.decode_steps(message.change))
         except TrimtabError as error:
-            return Judgement(Verdict.NEEDS_SNAPSHOT, str(error), link.position)
+            yield Judgement(Verdict.NEEDS_SNAPSHOT, str(error), link.position)
+            return
         if change.needs_snapshot:
-            return Judgement(Verdict.NEEDS_SNAPSHOT, "the structure changed", link.position, change)
-        state = snapshot.state.apply(change.environment, change.edits)
+            yield Judgement(Verdict.NEEDS_SNAPSHOT, "the structure changed", link.position, change)
+            return
+        state = yield from _last(here.state.apply_steps(change.environment, change.edits))
         if state.checksum != link.checksum:
-            return Judgement(Verdict.NEEDS_SNAPSHOT, "the checksum after the change differs", link.position, change)
+            yield Judgement(Verdict.NEEDS_SNAPSHOT, "the checksum after the change differs", link.position, change)
+            return
+        self._take(link, state)
+        yield Judgement(Verdict.APPLIED, position=link.position, change=change)
+
+    def _take(self, link: Link, state: State) -> None:
         self.snapshot = Snapshot(self._environment, link.position, link.hash, state)
         self._remember(link.position, link.hash)
-        return Judgement(Verdict.APPLIED, position=link.position, change=change)
 
     def _place_snapshot(self, statement: Statement) -> Judgement | None:
         here = self.position
@@ -187,3 +215,12 @@ class Line:
         self._recent[position] = digest
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
+
+
+def _last(steps: Iterator[Step | None]) -> Generator[None, None, Step]:
+    """Pass on the pauses of what works in steps, and return what it came to."""
+    for step in steps:
+        if step is not None:
+            return step
+        yield None
+    raise AssertionError("it ended without a result")

@@ -15,6 +15,7 @@ from trimtab.model.changes import Change
 from trimtab.model.links import Position
 from trimtab.model.reports import Refusal
 from trimtab.model.snapshots import Snapshot
+from trimtab.model.states import STEP
 from trimtab.model.views import View
 from trimtab.replica.events import Differences, Effect, Pause, Serve, Withhold
 
@@ -103,10 +104,9 @@ class Serving:
         """
         if change is not None and self._built is not None:
             view = self._built[1]
-            moved = any(labels.is_label_path(path) for path in change.paths)
+            moved, seen = yield from _touched(change, view.labels)
             found = labels.effective(snapshot.state, self._identity) if moved else view.labels
             if found == view.labels:
-                seen = [edit.path for edit in change.edits if layers.parse(edit.layer).matches(found)]
                 for step in views.advance_steps(view, snapshot.state, seen):
                     if step is None:
                         yield Pause()
@@ -148,6 +148,19 @@ class Serving:
             if view.labels.get(dimension) != label
         ]
         return "; ".join(unmet)
+
+
+def _touched(change: Change, found: Mapping[str, str]) -> Generator[Effect, None, tuple[bool, list[str]]]:
+    """Whether a change touches any label, and which of its paths a reader with these labels may see changed."""
+    moved = False
+    seen: list[str] = []
+    for number, edit in enumerate(change.edits, 1):
+        moved = moved or labels.is_label_path(edit.path)
+        if layers.parse(edit.layer).matches(found):
+            seen.append(edit.path)
+        if number % STEP == 0:
+            yield Pause()
+    return moved, seen
 
 
 def _compare(old: View | None, new: View) -> Generator[Effect, None, Differences]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -22,6 +24,14 @@ def _change(*edits: LeafEdit, **fields: Any) -> Change:
         "time": "2026-01-05T14:03:07Z",
     }
     return Change(**{**said, **fields}, edits=tuple(sorted(edits)))
+
+
+def _in_steps(text: bytes) -> Change:
+    """What `decode_steps` makes of a text that counts as large."""
+    with patch.object(changes, "LARGE_BYTES", -1):
+        *_, change = changes.decode_steps(text)
+    assert change is not None
+    return change
 
 
 EXAMPLE = _change(
@@ -48,15 +58,17 @@ def test_a_change_comes_back_from_its_bytes(data: st.DataObject, urgent: bool, k
     items = data.draw(st.lists(loose_items(["production"], ["mode", "bot"]), max_size=6))
     edits = [as_edit(item, remove=data.draw(st.booleans())) for item in {i.place: i for i in items}.values()]
     change = _change(*edits, urgent=urgent, kind=kind)
-    assert changes.decode(change.encode()) == change
+    assert changes.decode(change.encode()) == _in_steps(change.encode()) == change
     assert canonical.encode(json.loads(change.encode())) == change.encode(), "not canonical"
 
 
 @given(json_values)
 def test_a_value_travels_with_its_exact_bytes(value: Any) -> None:
     content = canonical.encode(value)
-    (edit,) = changes.decode(_change(LeafEdit("", "a", "put", content)).encode()).edits
+    text = _change(LeafEdit("", "a", "put", content)).encode()
+    (edit,) = changes.decode(text).edits
     assert edit.content == content
+    assert _in_steps(text).edits == (edit,)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +80,7 @@ def test_a_value_travels_with_its_exact_bytes(value: Any) -> None:
     ],
 )
 def test_structure_and_epochs_come_back_and_ask_for_a_snapshot(change: Change) -> None:
-    assert changes.decode(change.encode()) == change
+    assert changes.decode(change.encode()) == _in_steps(change.encode()) == change
     assert change.needs_snapshot
     assert not EXAMPLE.needs_snapshot
 
@@ -122,6 +134,8 @@ def test_bytes_that_encode_would_not_have_made_are_refused(text: bytes, said: st
     with pytest.raises(TrimtabError) as refused:
         changes.decode(text)
     assert said in str(refused.value)
+    with pytest.raises(TrimtabError):
+        _in_steps(text)
 
 
 def test_every_truncation_of_a_change_is_refused() -> None:
@@ -129,6 +143,36 @@ def test_every_truncation_of_a_change_is_refused() -> None:
     for length in range(len(text)):
         with pytest.raises(ValueRefused):
             changes.decode(text[:length])
+        with pytest.raises(ValueRefused):
+            _in_steps(text[:length])
+
+
+@given(st.data())
+def test_read_in_steps_or_at_once_every_text_means_the_same(data: st.DataObject) -> None:
+    text = bytearray(EXAMPLE.encode())
+    where = data.draw(st.integers(0, len(text) - 1))
+    text[where : where + data.draw(st.integers(0, 3))] = data.draw(
+        st.sampled_from([b"", b",", b"]", b"[", b"{", b"}", b'"', b"1", b" ", b"\xff", b"NaN", b"[]", b'"edits":['])
+    )
+    at_once = in_steps = None
+    with suppress(TrimtabError):
+        at_once = changes.decode(bytes(text))
+    with suppress(TrimtabError):
+        in_steps = _in_steps(bytes(text))
+    assert in_steps == at_once
+
+
+def test_a_large_change_is_read_in_steps() -> None:
+    change = _change(*(LeafEdit("", f"a.n{number:05}", "put", b'"some text"') for number in range(3000)))
+    *pauses, read = changes.decode_steps(change.encode())
+    assert read == change
+    assert pauses == [None] * (3000 // changes.STEP_EDITS)
+
+
+def test_a_large_change_nested_without_end_is_refused() -> None:
+    text = EXAMPLE.encode().replace(b"2.5", b"[" * 100_000 + b"]" * 100_000)
+    with pytest.raises(ValueRefused):
+        list(changes.decode_steps(text))
 
 
 def test_a_change_beyond_the_limits_is_refused() -> None:
