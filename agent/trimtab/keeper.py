@@ -118,7 +118,7 @@ class Keeper:
                 self._messages = [entry for entry in self._messages if entry[0] > keep.position]
                 self._remembered = sum(len(message) for _, message in self._messages)
                 following = tuple(message for _, message in self._messages)
-                self._write(lambda: disk.replace(keep.statement, keep.body, following))
+                self._write(lambda: disk.replace(keep.statement, keep.body, following, keep.served))
             case RaiseFloor():
                 disk.set_floor(keep.position)
                 self._flush_soon()

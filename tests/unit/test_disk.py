@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from tests.support.files_fake import Disk, FakeFiles, Inode
 from tests.support.signed_line import KEY, OTHER_KEY, SignedLine
 from trimtab.feeds.disk import DiskFeed, Loaded, generations, runs
+from trimtab.model import links
 from trimtab.model.errors import DirectoryHeld, FilesRefused, PersistFailed, SignatureRefused
 from trimtab.model.links import START, Position
 
@@ -187,6 +190,22 @@ def test_a_message_that_follows_but_is_forged_is_cut(tmp_path: Path) -> None:
     assert "signature" in loaded.alarms[0]
 
 
+def test_one_signature_covers_the_journal_before_it_through_the_hashes() -> None:
+    unsigned = [replace(links.read(entry.message), link=replace(entry.link, signature=b"")) for entry in LINE.entries]
+    signed = LINE.entries[0].snapshot
+    trust_asked = Mock(wraps=TRUST)
+    journal = [*(message.encode() for message in unsigned[1:8]), LINE.entries[8].message]
+    content = generations.encode(signed.statement, signed.body, journal)
+    generation = generations.read(content, trust_asked, "production")
+    assert (generation.position, generation.cut) == (position(8), "")
+    assert trust_asked.verify.call_count == 1 + 1, "one for the snapshot, one for the journal"
+    journal[-1] = unsigned[8].encode()
+    journal[:3] = [entry.message for entry in LINE.entries[1:4]]
+    generation = generations.read(generations.encode(signed.statement, signed.body, journal), TRUST, "production")
+    assert generation.position == position(3)
+    assert "signature" in generation.cut
+
+
 def test_a_forged_snapshot_is_refused(tmp_path: Path) -> None:
     forger = SignedLine(key=OTHER_KEY)
     signed = forger.extend().snapshot
@@ -237,7 +256,7 @@ def test_proven_never_goes_back_and_never_past_what_is_held(tmp_path: Path) -> N
     assert not feed.promote_proven(position(4))
     assert not feed.promote_proven(position(1))
     feed.replace(LINE.entries[7].snapshot.statement, LINE.entries[7].snapshot.body)
-    assert not feed.promote_proven(position(6))
+    assert not feed.promote_proven(position(6)), "nobody said that it was served"
     assert feed.promote_proven(position(8))
     close(feed)
     assert load_damaged(contents(tmp_path)).generations["proven"].position == position(7)

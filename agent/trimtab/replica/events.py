@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trimtab.model.links import Position
+from trimtab.model.links import START, Position
 from trimtab.model.resolution import Absent
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.values import Value
@@ -198,11 +198,15 @@ class PersistChange:
 
 @dataclass(frozen=True, slots=True)
 class PersistSnapshot:
-    """Start a new generation from a verified snapshot; journal entries after its position are kept."""
+    """Start a new generation from a verified snapshot; journal entries after its position are kept.
+
+    `served` is what readers see: as long as it may still become proven, the old generation is not thrown away.
+    """
 
     position: Position
     statement: bytes
     body: bytes
+    served: Position = START
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from trimtab.model.statements import Trust
 from trimtab.replica.line import Line, Verdict
 
 MESSAGES_A_STEP = 4
-"""A message costs about 0.1 ms to verify and apply."""
+"""A message costs about 50 µs to read and apply."""
 
 
 def recover(
@@ -18,8 +18,8 @@ def recover(
 ) -> Iterator[Snapshot | None]:
     """Rebuild the state that a snapshot and the messages after it lead to: yields None between steps, then the state.
 
-    Messages are applied up to the first that does not follow. Raises `SignatureRefused` unless at least the snapshot
-    can be trusted.
+    The messages were found authentic when they were read (`trimtab.feeds.disk.generations`); they are applied up to
+    the first that does not follow. Raises `SignatureRefused` unless at least the snapshot can be trusted.
     """
     line = Line(environment, trust)
     reason = "it holds nothing"
@@ -30,8 +30,12 @@ def recover(
     if line.snapshot is None:
         raise SignatureRefused("What the disk kept is refused", reason, "It is fetched again from the servers")
     for count, message in enumerate(messages, 1):
-        if line.offer(message).verdict is not Verdict.APPLIED:
-            break
+        for judgement in line.offer_steps(message, verified=True):
+            if judgement is None:
+                yield None
+            elif judgement.verdict is not Verdict.APPLIED:
+                yield line.snapshot
+                return
         if count % MESSAGES_A_STEP == 0:
             yield None
     yield line.snapshot

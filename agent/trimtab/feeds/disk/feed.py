@@ -4,6 +4,7 @@
     applied    the newest generation, appended to at every change
     proven     what was served for long enough without an unclean end
     previous   the proven one before that
+    aside      what a newer snapshot replaced in `applied` before it was served long enough; of no use after a restart
     floor      the newest position ever served; it never decreases
     runs       starts, clean stops, and when unclean ends were found
     lock       held while an agent lives
@@ -30,11 +31,12 @@ from trimtab.feeds.disk.records import Records, check_environment, persisting
 from trimtab.feeds.feed import MAX_CHANGES_BYTES, Changes, Head, SignedBytes, select
 from trimtab.files import DirectoryFiles, Files
 from trimtab.model import links
-from trimtab.model.errors import FeedUnavailable, PersistFailed, TrimtabError
+from trimtab.model.errors import FeedUnavailable, FilesRefused, PersistFailed, SignatureRefused, TrimtabError
 from trimtab.model.links import START, Position
 from trimtab.model.statements import Trust
 
 _LOCK: Final = "lock"
+_ASIDE: Final = "aside"
 _READ_SECONDS: Final = 30.0
 _Result = TypeVar("_Result")
 
@@ -51,7 +53,7 @@ class DiskFeed:
         self._lock = threading.RLock()
         self._applied = Applied(files, trust, environment)
         self._records = Records(files)
-        self._proven = START
+        self._proven = self._aside = START
         self._loaded: Loaded | None = None
         self._started = False
         self._closed = False
@@ -68,7 +70,7 @@ class DiskFeed:
             with persisting(files, "opened"):
                 files.lock(_LOCK)
                 for name in files.names():
-                    if name.endswith(sealed.TEMPORARY):
+                    if name.endswith(sealed.TEMPORARY) or name == _ASIDE:
                         files.remove(name)
                 check_environment(files, environment)
         except TrimtabError:
@@ -125,21 +127,32 @@ class DiskFeed:
         with self._writing("written"):
             self._applied.append(message)
 
-    def replace(self, statement: bytes, body: bytes, messages: tuple[bytes, ...] = ()) -> None:
-        """Write a new `applied` from a verified snapshot, with the messages that follow it, also those held already."""
+    def replace(
+        self, statement: bytes, body: bytes, messages: tuple[bytes, ...] = (), served: Position = START
+    ) -> None:
+        """Write a new `applied` from a verified snapshot, with the messages that follow it, also those held already.
+
+        What was held is set aside as it was at `served`, so that it can still be promoted, unless something is already.
+        """
         with self._writing("written"):
-            self._applied.replace(statement, body, messages)
+            try:
+                if self._aside <= self._proven < served:
+                    self._set_aside(served)
+            finally:
+                self._applied.replace(statement, body, messages)
 
     def promote_proven(self, position: Position) -> bool:
-        """Make `applied`, as it was at a position, the new `proven`, and the old one `previous`.
+        """Make what was held at a position, or set aside before it, the new `proven`, and the old one `previous`.
 
-        False if that is no progress, or if the snapshot in `applied` is newer than the position.
+        False if that is no progress, or if nothing so old is held.
         """
         with self._writing("written"):
             if position <= self._proven or self._applied.tail is None:
                 return False
             self._applied.drain()
             proven = self._applied.checked().upto(position)
+            if proven is None and self._aside <= position:
+                proven = self._read_aside()
             if proven is None or proven.position <= self._proven:
                 return False
             temporary = sealed.prepare(self._files, PROVEN, proven.encode())
@@ -149,6 +162,24 @@ class DiskFeed:
             self._proven = proven.position
             self._files.sync_directory()
             return True
+
+    def _set_aside(self, served: Position) -> None:
+        """Keep a copy of what is held as it was at this position; where it does not tell there is nothing to keep."""
+        generation = None
+        with suppress(SignatureRefused, FilesRefused, FileNotFoundError):  # damaged: it is about to be replaced
+            held = self._applied.read()
+            generation = None if held is None else held.upto(served)
+        if generation is not None and generation.position == served:
+            sealed.replace(self._files, _ASIDE, generation.encode())
+            self._aside = served
+
+    def _read_aside(self) -> Generation | None:
+        if self._aside > self._proven:
+            with suppress(SignatureRefused, FilesRefused, FileNotFoundError):  # damaged: the next one will do
+                content = self._files.read(_ASIDE, generations.MAX_BYTES)
+                return generations.read(content, self._trust, self._environment)
+            self._aside = START
+        return None
 
     def set_floor(self, position: Position) -> None:
         """Remember that a position was served; `flush` writes it down. Waits for nobody; one thread calls it."""

@@ -5,9 +5,10 @@
     …the snapshot's bytes…
     …frames: length and CRC-32 of a message, four bytes each and big-endian, then the message…
 
-Nothing in it is believed before it is verified: the statement's signature and the snapshot's SHA-256, then each
-message's signature and that it follows the one before. A journal is cut at its first frame that fails; what comes
-before it stands.
+Nothing in it is believed before it is verified: the statement's signature and the snapshot's SHA-256, then that each
+message follows the one before and hashes to its link. The last link's signature covers, through the hashes, every
+change between it and the snapshot, so one verification serves a whole journal; only where it fails is each signature
+looked at. A journal is cut at its first frame that fails; what comes before it stands.
 """
 
 from __future__ import annotations
@@ -148,25 +149,48 @@ def read(content: bytes, trust: Trust, environment: str) -> Generation:
 def _read_journal(content: bytes, offset: int, statement: Statement, trust: Trust) -> tuple[list[bytes], Tail, str]:
     """The valid messages from an offset on, where they lead, and why reading ended early (empty if it did not)."""
     messages: list[bytes] = []
-    tail = origin(statement)
-    while offset < len(content):
-        left = len(content) - offset
+    tails = [origin(statement)]
+    signed: list[Link] = []
+    why = ""
+    at = offset
+    while at < len(content) and not why:
         try:
-            message = _read_frame(content, offset)
-            tail = _verify(message, tail, statement, trust)
+            messages.append(_read_frame(content, at))
+            signed.append(_follow(messages[-1], tails[-1], statement.environment))
         except SignatureRefused as error:
-            return messages, tail, f"its last {left} bytes were cut off ({error.why or error.what})"
-        messages.append(message)
-        offset += _FRAME.size + len(message)
-    return messages, tail, ""
+            why = error.why or error.what
+        else:
+            tails.append(Tail(position=signed[-1].position, hash=signed[-1].hash))
+            at += _FRAME.size + len(messages[-1])
+    sound = _count_authentic(signed, trust)
+    if sound < len(signed):
+        why = "a signature does not hold"
+    kept = messages[:sound]
+    left = len(content) - offset - sum(_FRAME.size + len(message) for message in kept)
+    return kept, tails[sound], f"its last {left} bytes were cut off ({why})" if why else ""
 
 
-def _verify(message: bytes, tail: Tail, statement: Statement, trust: Trust) -> Tail:
+def _count_authentic(chained: list[Link], trust: Trust) -> int:
+    """How many links of a chain are authentic: all of them if the last one is, which names a hash over all."""
+    if not chained or _is_authentic(chained[-1], trust):
+        return len(chained)
+    return next(number for number, link in enumerate(chained) if not _is_authentic(link, trust))
+
+
+def _is_authentic(link: Link, trust: Trust) -> bool:
+    try:
+        links.verify_signature(link, trust)
+    except SignatureRefused:
+        return False
+    return True
+
+
+def _follow(message: bytes, tail: Tail, environment: str) -> Link:
     read_message = links.read(message)
     if not tail.precedes(read_message.link):
         raise SignatureRefused("A message is refused", "it does not follow the one before")
-    links.verify(read_message, trust, statement.environment)
-    return Tail(position=read_message.position, hash=read_message.link.hash)
+    links.check(read_message, environment)
+    return read_message.link
 
 
 def _read_frame(content: bytes, offset: int) -> bytes:
