@@ -8,11 +8,12 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 ARGS ?=
 WORKERS ?= auto
+SEEDS := tests/simulation/test_seeds.py
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help up test test-long bench lint types imports unit lock clean install
+.PHONY: help up test seeds test-long bench lint types imports unit lock clean install
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,9 +38,12 @@ imports: install ## the floors: who may import whom
 unit: install ## the tests that need no server
 	@$(PYTEST) tests/unit $(ARGS)
 
-test: lint types imports ## all checks and tests, with branch coverage, in a few minutes
+test: lint types imports seeds ## all checks and tests, with branch coverage, in a few minutes
 	@mkdir -p .cache
-	@$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)
+	@$(PYTEST) --cov --cov-report=term:skip-covered --ignore=$(SEEDS) $(ARGS)
+
+seeds: install ## thousands of simulated runs; without coverage, which would make them five times slower
+	@$(PYTEST) $(SEEDS)
 
 test-long: install ## the tests that take long: more seeds, more storms
 	@$(PYTEST) -m long --timeout 3600 $(ARGS)
