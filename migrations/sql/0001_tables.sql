@@ -126,6 +126,8 @@ CREATE TABLE trimtab.configuration_versions (
     )
 );
 CREATE INDEX configuration_versions_committed_at ON trimtab.configuration_versions (committed_at);
+-- Each snapshot names the newest urgent revision of its line; they are rare, and so is an entry here.
+CREATE INDEX configuration_versions_urgent ON trimtab.configuration_versions (epoch, revision) WHERE urgent;
 
 -- Which revisions touched an item. No foreign keys: only trimtab_commit_v1 writes it, under the lock, from
 -- rows that it just saw.

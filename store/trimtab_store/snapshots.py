@@ -50,6 +50,18 @@ _STANDING: Final = """
      WHERE h.environment = ANY(%s::text[])
 """
 
+# Newest first through the index of urgent versions. A change of an environment that the line inherits from has a link
+# on the line too.
+NEWEST_URGENT: Final = """
+    SELECT v.revision
+      FROM trimtab.configuration_versions AS v
+     WHERE v.urgent AND v.epoch = %(epoch)s AND v.revision <= %(revision)s
+       AND EXISTS (SELECT FROM trimtab.links AS l
+                    WHERE l.environment = %(environment)s AND l.epoch = v.epoch AND l.revision = v.revision)
+     ORDER BY v.revision DESC
+     LIMIT 1
+"""
+
 
 @dataclass(slots=True)
 class _Standing:
@@ -140,4 +152,13 @@ def newest(connection: Connection, environment: str) -> Snapshot:
             f"the items in Postgres do not add up to the checksum of revision {row[1]}",
             "Somebody changed the tables by hand: restore a backup",
         )
-    return Snapshot(environment, Position(row[0], row[1]), bytes(row[2]), state)
+    position = Position(row[0], row[1])
+    return Snapshot(environment, position, bytes(row[2]), state, _newest_urgent(connection, environment, position))
+
+
+def _newest_urgent(connection: Connection, environment: str, position: Position) -> int:
+    """The revision of the newest urgent change on a line in the epoch of a position, up to it; 0 if there is none."""
+    row = connection.execute(
+        NEWEST_URGENT, {"environment": environment, "epoch": position.epoch, "revision": position.revision}
+    ).fetchone()
+    return 0 if row is None else int(row[0])

@@ -176,6 +176,7 @@ configuration_versions: Final = Table(
     UniqueConstraint("version_id"),
     UniqueConstraint("idempotency_key"),
     Index("configuration_versions_committed_at", "committed_at"),
+    Index("configuration_versions_urgent", "epoch", "revision", postgresql_where=text("urgent")),
     _check(
         "kind",
         "kind IN ('edit', 'rollback', 'import', 'structure', 'epoch') AND (environment IS NOT NULL OR kind = 'epoch')",

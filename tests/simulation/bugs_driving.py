@@ -143,15 +143,16 @@ class ForgettingUrgent(Serving):
     """Does not remember that an urgent revision is owed."""
 
     def offer(self, snapshot: Snapshot, change: Change | None = None, follows: Position = START) -> Effects:
-        yield from super().offer(snapshot, change, follows)
-        self._urgent = False
+        self._urgent = START
+        now = snapshot.urgent == snapshot.position.revision
+        yield from super().offer(snapshot if now else replace(snapshot, urgent=0), change, follows)
 
 
 class HoldingUrgent(Serving):
     """Holds back urgent revisions like others."""
 
     def offer(self, snapshot: Snapshot, change: Change | None = None, follows: Position = START) -> Effects:
-        yield from super().offer(snapshot, None if change is None else replace(change, urgent=False), follows)
+        yield from super().offer(replace(snapshot, urgent=0), change, follows)
 
 
 class NoQuarantine(Intake):

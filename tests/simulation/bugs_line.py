@@ -11,7 +11,7 @@ from trimtab.model import changes, links, snapshots
 from trimtab.model.changes import Change
 from trimtab.model.errors import TrimtabError
 from trimtab.model.links import START, Message, Position
-from trimtab.model.snapshots import Statement
+from trimtab.model.snapshots import Snapshot, Statement
 from trimtab.replica.events import (
     Arrived,
     Effect,
@@ -57,7 +57,8 @@ class UncheckedLine(Line):
         if here is None or change is None or change.needs_snapshot:
             yield from super()._apply(message)
             return
-        self._take(message.link, here.state.apply(change.environment, change.edits))
+        urgent = message.link.revision if change.urgent else here.urgent
+        self._take(message.link, here.state.apply(change.environment, change.edits), urgent)
         yield Judgement(Verdict.APPLIED, position=message.position, change=change)
 
 
@@ -101,6 +102,15 @@ class WorldlyLine(Line):
             yield Judgement(Verdict.REFUSED, str(error))
         finally:
             self._environment = mine
+
+
+class FollowedUrgentLine(Line):
+    """Knows only of the urgent changes that it followed, not of those that a snapshot skips."""
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        here = self.snapshot
+        known = here.urgent if here is not None and here.position.epoch == snapshot.position.epoch else 0
+        super().adopt(replace(snapshot, urgent=known))
 
 
 class ForgivingLine(Line):

@@ -65,6 +65,15 @@ class EarlyStore(Store):
             self.watcher.publish(coming, reach)
 
 
+class DisinheritingStore(Store):
+    """Signs snapshots that tell of the urgent changes of their own environment, not of inherited ones."""
+
+    def newest_urgent(self, environment: str, head: Entry) -> int:
+        line = self.image.lines[environment]
+        own = [entry for entry in line if self.edited({"": entry}) == environment and entry.position <= head.position]
+        return max((entry.urgent for entry in own if entry.urgent == entry.position.revision), default=0)
+
+
 class GappyRedis(Redis):
     """A script that appends whatever is newer."""
 

@@ -23,6 +23,7 @@ class Extension:
     edits: Sequence[LeafEdit]
     reach: Sequence[str]
     position: Position
+    urgent: bool = False
 
 
 def extend(key: SigningKey, now: float, before: Image, by: Extension) -> tuple[Image, dict[str, Entry]]:
@@ -44,7 +45,8 @@ def extend(key: SigningKey, now: float, before: Image, by: Extension) -> tuple[I
             checksum=state.checksum,
         ).signed(key)
         raw = Message(link, by.text).encode()
-        entries[environment] = Entry(link.position, link.previous_revision, previous, link.hash, raw)
+        urgent = revision if by.urgent else last.urgent if last else 0
+        entries[environment] = Entry(link.position, link.previous_revision, previous, link.hash, raw, urgent)
         lines[environment] = (*line, entries[environment])
         held[environment] = state
     image = replace(

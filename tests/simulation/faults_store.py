@@ -30,6 +30,7 @@ class StoreFaults(Subject):
             "value refused": self._refused,
             "urgent": self._urgent,
             "urgent while stopped": self._urgent_while_stopped,
+            "urgent out of sight": self._urgent_out_of_sight,
         }
 
     def _primary_crash(self) -> None:
@@ -152,3 +153,19 @@ class StoreFaults(Subject):
         ):
             store.submit(plan)
             self._loop.run_until(self._loop.now + 0.3)
+
+    def _urgent_out_of_sight(self) -> None:
+        """An urgent edit and a refused value, both behind a change that agents can only follow by a snapshot."""
+        node = self._rng.choice([node for node in self._world.nodes if node.hold == "all"])
+        self._fire("urgent out of sight")
+        world, plans = self._world, self._world.plans
+        self._cut_node(node, ("redis", "postgres"), 2, 8)
+        self._newer()
+        for plan in (
+            plans.put(self._rng.choice(["base", node.environment]), "trading.size", b"9", urgent=True),
+            plans.refused(),
+        ):
+            self._loop.run_until(self._loop.now + 0.3)
+            world.store.submit(plan)
+        self._loop.run_until(self._loop.now + 0.3)
+        world.store.sign(sorted(world.store.image.lines))

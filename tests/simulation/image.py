@@ -16,13 +16,14 @@ TIME: Final = "2026-01-05T14:03:07Z"
 
 
 class Entry(NamedTuple):
-    """One link of a line as it stands in a store and travels."""
+    """One link of a line as it stands in a store and travels. `urgent`: the epoch's newest urgent revision, or 0."""
 
     position: Position
     previous_revision: int
     previous_hash: bytes
     hash: bytes
     raw: bytes
+    urgent: int = 0
 
 
 class Signed(NamedTuple):

@@ -13,7 +13,7 @@ import orjson
 from tests.simulation.oracle import Flat, Key
 from trimtab.model.changes import Change, decode
 from trimtab.model.errors import TrimtabError
-from trimtab.model.links import Position
+from trimtab.model.links import START, Position
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Document, Value, thaw
 from trimtab.replica.events import (
@@ -113,13 +113,21 @@ def requirement_is_kept(node: Node, replica: Replica) -> None:
 
 
 def urgent_is_served(node: Node, replica: Replica) -> None:
-    """An urgent change that was followed is served whatever a binding holds back."""
-    if node.life.urgent <= replica.serving.position or replica.line.snapshot is None:
+    """An urgent change is served whatever a binding holds back, be it followed or skipped by a snapshot.
+
+    Not one that lies in a quarantined stretch; and of an epoch that was left since, only one that was followed.
+    """
+    if replica.line.snapshot is None:
         return
+    oracle = node.world.oracle
     line = Key(node.environment, *pair(replica.line.position), replica.line.snapshot.hash)
-    labels, _ = node.world.oracle.resolve(line, node.identity)
+    newest = oracle.urgent.get(line, 0)
+    owed = max(node.life.urgent, Position(line.epoch, newest) if newest else START)
+    if owed <= max(replica.serving.position, node.life.quarantined or START):
+        return
+    labels, _ = oracle.resolve(line, node.identity)
     if all(labels.get(dimension) == label for dimension, label in node.require.items()):
-        raise Violation("urgent_is_served", f"{node.name} holds back {node.life.urgent}")
+        raise Violation("urgent_is_served", f"{node.name} holds back {owed}")
 
 
 def quarantine_is_kept_and_ends(node: Node, replica: Replica) -> None:

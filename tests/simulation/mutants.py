@@ -34,6 +34,7 @@ from tests.simulation.bugs_line import (
     CertifyingFromReplica,
     CertifyingOnReceipt,
     DatedAfterAsking,
+    FollowedUrgentLine,
     ForgivingLine,
     GullibleLine,
     LateFreshness,
@@ -46,6 +47,7 @@ from tests.simulation.bugs_line import (
     wall_clock,
 )
 from tests.simulation.bugs_store import (
+    DisinheritingStore,
     EagerStore,
     EarlyStore,
     GappyPublisher,
@@ -187,6 +189,18 @@ MUTANTS: Final = (
     ),
     Mutant("urgent held back", "urgent_is_served", _with("serving", HoldingUrgent), ("urgent", "urgent")),
     Mutant("urgent forgotten", "urgent_is_served", _with("serving", ForgettingUrgent), ("urgent while stopped",) * 4),
+    Mutant(
+        "urgent forgotten at a resync",
+        "urgent_is_served",
+        _with("line", FollowedUrgentLine),
+        ("urgent out of sight",) * 2,
+    ),
+    Mutant(
+        "an inherited urgent change not told in a snapshot",
+        "urgent_is_served",
+        Parts(store=DisinheritingStore),
+        ("urgent out of sight",) * 2,
+    ),
     Mutant("no quarantine", "quarantine_is_kept_and_ends", _with("intake", NoQuarantine), ("crash loop",)),
     Mutant(
         "a quarantine without end", "quarantine_is_kept_and_ends", _with("serving", EndlessQuarantine), ("crash loop",)

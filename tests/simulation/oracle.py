@@ -51,11 +51,12 @@ class Moment:
 
 
 class Oracle:
-    """Everything that was ever committed, in whichever database."""
+    """Everything that was ever committed, in whichever database. `urgent`: the newest such revision of the epoch."""
 
     def __init__(self) -> None:
         self.states: dict[Key, Known] = {}
         self.before: dict[Key, Key | None] = {}
+        self.urgent: dict[Key, int] = {}
         self.messages: dict[bytes, Key] = {}
         self.moments: list[Moment] = [Moment({}, {}, {})]
         self._resolved: dict[tuple[Key, tuple[tuple[str, str], ...]], tuple[dict[str, str], Flat]] = {}
@@ -95,6 +96,8 @@ class Oracle:
             lineage = lineage_of(parents, environment)
             self.states[key] = Known(lineage, tuple(own[name] for name in lineage))
             self.before[key] = last
+            inherited = self.urgent[last] if last is not None and last.epoch == epoch else 0
+            self.urgent[key] = revision if told["urgent"] else inherited
             self.messages[message] = key
             heads[environment] = key
         self.moments.append(Moment(parents, own, heads))

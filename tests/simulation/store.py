@@ -118,7 +118,7 @@ class Store:
         self.images.pop()
         text = written(plan)
         done = (*plan.edits, plan.unsaid) if plan.unsaid else plan.edits
-        by = Extension(text, plan.environment, done, reach, Position(before.epoch, revision))
+        by = Extension(text, plan.environment, done, reach, Position(before.epoch, revision), plan.urgent)
         image, entries = extend(self.key, self.loop.now, structured, by)
         self._enter(image, entries, text, [told(plan.unsaid)] if plan.unsaid else [])
         self.acknowledge(commit, revision, text)
@@ -161,12 +161,18 @@ class Store:
             head = self.image.head(environment)
             if head is None:
                 continue
-            snapshot = Snapshot(environment, head.position, head.hash, self.image.states[environment])
+            urgent = self.newest_urgent(environment, head)
+            snapshot = Snapshot(environment, head.position, head.hash, self.image.states[environment], urgent)
             body = snapshots.encode(snapshot)
             statement = snapshots.sign(snapshot, body, self.key).encode()
             self.signed.add(statement)
             signed[environment] = Signed(head.position, head.hash, statement, body)
         self.images.append(replace(self.image, time=self.loop.now, snapshots=signed))
+
+    def newest_urgent(self, environment: str, head: Entry) -> int:
+        """The newest urgent revision of a line in its epoch, as a snapshot says it."""
+        del environment
+        return head.urgent
 
     def _alive(self, commit: Commit) -> bool:
         """Whether a writer still has its session."""

@@ -42,26 +42,29 @@ class SignedLine:
     ) -> None:
         self.environment, self.epoch, self._step, self._key = environment, epoch, step, key
         self._state = State(Lineage((environment,)))
+        self._urgent = 0
         self.entries: list[Entry] = []
 
-    def extend(self, count: int = 1, padding: int = 0) -> Entry:
+    def extend(self, count: int = 1, padding: int = 0, *, urgent: bool = False) -> Entry:
         """Append revisions that each put one leaf; the last entry is returned."""
         for _ in range(count):
-            self._extend(padding)
+            self._extend(padding, urgent=urgent)
         return self.entries[-1]
 
     def next_epoch(self) -> None:
         """Begin a new epoch: the next entry is its first."""
-        self.epoch += 1
+        self.epoch, self._urgent = self.epoch + 1, 0
 
     @property
     def messages(self) -> list[bytes]:
         return [entry.message for entry in self.entries]
 
-    def _extend(self, padding: int) -> None:
+    def _extend(self, padding: int, *, urgent: bool) -> None:
         number = len(self.entries)
         edit = LeafEdit("", f"risk.key_{number % 5}", "put", b'"%d%s"' % (number, b"x" * padding))
-        change = Change(environment=self.environment, author="a", reason="r", time="", edits=(edit,)).encode()
+        change = Change(
+            environment=self.environment, author="a", reason="r", time="", urgent=urgent, edits=(edit,)
+        ).encode()
         before = self.entries[-1].link if self.entries and self.entries[-1].link.epoch == self.epoch else None
         previous = links.genesis(self.environment, self.epoch) if before is None else before.hash
         self._state = self._state.apply(self.environment, (edit,))
@@ -74,7 +77,8 @@ class SignedLine:
             hash=links.chain(previous, change),
             checksum=self._state.checksum,
         ).signed(self._key)
-        snapshot = Snapshot(self.environment, link.position, link.hash, self._state)
+        self._urgent = link.revision if urgent else self._urgent
+        snapshot = Snapshot(self.environment, link.position, link.hash, self._state, self._urgent)
         body = snapshots.encode(snapshot)
         statement = snapshots.sign(snapshot, body, self._key)
         self.entries.append(Entry(link, Message(link, change).encode(), SignedBytes(statement.encode(), body)))

@@ -63,7 +63,7 @@ class World:
         self.agents: list[Agent] = []
         self.taps: list[Tap] = []
         self.epoch = 1
-        self.revision = 0
+        self.revision = self.urgent = 0
 
     def commit(
         self,
@@ -87,7 +87,7 @@ class World:
         """Begin the next epoch."""
         old, self.link = self.link, None
         assert old is not None
-        self.epoch += 1
+        self.epoch, self.urgent = self.epoch + 1, 0
         record = EpochRecord(self.epoch, old.epoch, old.revision, "nothing", "a test")
         change = Change(environment="production", author="t", reason="", time="", kind="epoch", epoch=record)
         revision = self._extend(change)
@@ -97,7 +97,7 @@ class World:
     def sign(self) -> None:
         """Publish a signed snapshot of the present state."""
         assert self.link is not None
-        made = Snapshot("production", self.link.position, self.link.hash, self.state)
+        made = Snapshot("production", self.link.position, self.link.hash, self.state, self.urgent)
         body = snapshots.encode(made)
         statement = snapshots.sign(made, body, KEY).encode()
         for feed in (self.postgres, self.redis):
@@ -142,6 +142,7 @@ class World:
 
     def _extend(self, change: Change, *, silently: bool = False) -> int:
         self.revision += 1
+        self.urgent = self.revision if change.urgent else self.urgent
         self.state = self.state.apply("production", change.edits)
         text = change.encode()
         before = links.genesis("production", self.epoch) if self.link is None else self.link.hash

@@ -1,13 +1,17 @@
 """Snapshots: every item of a line at one revision, as signed bytes.
 
     trimtab-snapshot 1
-    {"checksum": …, "dimensions": […], "environment": …, "epoch": …, "hash": …, "items": 2, "lineage": […], …}
+    {"checksum": …, "dimensions": […], "environment": …, "epoch": …, "hash": …, "items": 2, "lineage": […],
+     "revision": …, "urgent": 0}
     ["base","",1]
     risk.global.max_leverage
     3.0
     ["production","mode=live",1]
     risk.global.max_leverage
     2.0
+
+The header is one line. `urgent` is the revision of the newest urgent change on the line in this epoch, 0 if there is
+none, so that whoever skips changes by a snapshot knows whether one of them was urgent.
 
 A group for each layer, root environment first, then by layer text; two lines for each item, its path and its canonical
 bytes, an empty second line for a tombstone. Canonical JSON holds no raw line feed and paths hold none either, so the
@@ -25,7 +29,7 @@ import orjson
 
 from trimtab.model import canonical, groups
 from trimtab.model.errors import SignatureRefused, TrimtabError, ValueRefused
-from trimtab.model.links import Position
+from trimtab.model.links import START, Position
 from trimtab.model.statements import SigningKey, Trust
 from trimtab.model.states import Assembly, State
 from trimtab.model.structure import Lineage
@@ -82,12 +86,18 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state with the name of its revision."""
+    """A state with the name of its revision, and of the newest urgent one of its epoch (0: none) at or before it."""
 
     environment: str
     position: Position
     hash: bytes
     state: State
+    urgent: int = 0
+
+    @property
+    def urgent_position(self) -> Position:
+        """The place of the newest urgent change of the epoch; (0, 0) if there is none."""
+        return Position(self.position.epoch, self.urgent) if self.urgent else START
 
 
 def read_statement(text: bytes) -> Statement:
@@ -133,6 +143,7 @@ def encode(snapshot: Snapshot) -> bytes:
         "items": snapshot.state.count,
         "lineage": list(lineage.environments),
         "revision": snapshot.position.revision,
+        "urgent": snapshot.urgent,
     }
     lines = [_MAGIC, canonical.encode(header)]
     group: list[bytes] = []
@@ -177,16 +188,16 @@ def decode_steps(statement: Statement, text: bytes) -> Iterator[Snapshot | None]
     try:
         body = text.index(b"\n", len(_MAGIC) + 1) + 1
         magic, header = text[: body - 1].split(b"\n")
-        lineage, items = _read_header(magic, header, statement)
-        assembly = Assembly(lineage)
-        for _ in groups.read(lineage, text, body, assembly):
+        found = _read_header(magic, header, statement)
+        assembly = Assembly(found.lineage)
+        for _ in groups.read(found.lineage, text, body, assembly):
             yield None
         state = assembly.finish()
     except (ValueError, KeyError, TypeError, TrimtabError) as error:
         raise _refused(f"its content is malformed ({error})") from error
-    if state.checksum != statement.checksum or state.count != items:
+    if state.checksum != statement.checksum or state.count != found.items:
         raise _refused("its items do not add up to its checksum")
-    yield Snapshot(statement.environment, statement.position, statement.hash, state)
+    yield Snapshot(statement.environment, statement.position, statement.hash, state, found.urgent)
 
 
 def decode(statement: Statement, text: bytes) -> Snapshot:
@@ -202,7 +213,16 @@ def _close_group(lines: list[bytes], key: tuple[str, str] | None, group: list[by
         lines.extend(group)
 
 
-def _read_header(magic: bytes, header: bytes, statement: Statement) -> tuple[Lineage, int]:
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What a header says beside the name of the state."""
+
+    lineage: Lineage
+    items: int
+    urgent: int
+
+
+def _read_header(magic: bytes, header: bytes, statement: Statement) -> _Header:
     fields = orjson.loads(header)
     named = (fields["environment"], fields["epoch"], fields["revision"], fields["hash"], fields["checksum"])
     signed = (
@@ -217,7 +237,10 @@ def _read_header(magic: bytes, header: bytes, statement: Statement) -> tuple[Lin
     lineage = Lineage(tuple(fields["lineage"]), tuple(fields["dimensions"]))
     if lineage.environment != statement.environment:
         raise _refused("its lineage ends elsewhere")
-    return lineage, int(fields["items"])
+    urgent = fields["urgent"]
+    if type(urgent) is not int or not 0 <= urgent <= statement.revision:
+        raise _refused("its newest urgent revision is none of its past")
+    return _Header(lineage, int(fields["items"]), urgent)
 
 
 def _refused(why: str) -> SignatureRefused:

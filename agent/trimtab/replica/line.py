@@ -193,11 +193,11 @@ class Line:
         if state.checksum != link.checksum:
             yield Judgement(Verdict.NEEDS_SNAPSHOT, "the checksum after the change differs", link.position, change)
             return
-        self._take(link, state)
+        self._take(link, state, link.revision if change.urgent else here.urgent)
         yield Judgement(Verdict.APPLIED, position=link.position, change=change)
 
-    def _take(self, link: Link, state: State) -> None:
-        self.snapshot = Snapshot(self._environment, link.position, link.hash, state)
+    def _take(self, link: Link, state: State, urgent: int) -> None:
+        self.snapshot = Snapshot(self._environment, link.position, link.hash, state, urgent)
         self._remember(link.position, link.hash)
 
     def _place_snapshot(self, statement: Statement) -> Judgement | None:

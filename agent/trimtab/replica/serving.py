@@ -3,6 +3,10 @@
 The line follows the chain; the served view may stay behind it, for three reasons: the labels no longer meet
 `require=`, a binding refuses a value under `hold="all"`, or a revision is quarantined after unclean ends. It never
 goes back.
+
+An urgent revision is owed to the readers until a view at or after it is served, whatever a binding refuses, and however
+the line came to pass it: each state names the newest urgent revision behind it. It lifts neither `require=` nor the
+quarantine of a stretch that it lies in.
 """
 
 from __future__ import annotations
@@ -50,7 +54,7 @@ class Serving:
         self.quarantined: Position | None = None
         self.withheld = ""
         self.held: tuple[Refusal, ...] = ()
-        self._urgent = False
+        self._urgent = links.START  # the newest urgent revision known; a state tells of those of its own epoch only
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -68,23 +72,22 @@ class Serving:
             return
         built = None if self._built is None else self._built[0].position
         view, differences = yield from self._resolve(snapshot, change if built == follows else None)
-        if change is not None and change.urgent:
-            self._urgent = True  # it stays owed: whatever holds it back now, the next view that may be served is
+        self._urgent = max(self._urgent, snapshot.urgent_position)
         unmet = self._unmet(view)
         if unmet:
             self.withheld, self.held = unmet, ()
             yield Withhold(unmet)
             return
-        if self.quarantined is not None and snapshot.position <= self.quarantined and not self._urgent:
+        if self.quarantined is not None and snapshot.position <= self.quarantined:
             return
         self.held = tuple(self._admit(view, snapshot.position)) if self._hold == "all" else ()
-        if self.held and not self._urgent:
+        if self.held and not self._is_owed:
             return  # readers that were stopped stay stopped: only a view that is served lets them go on
-        self.withheld, self.quarantined, self._urgent = "", None, False
+        self.withheld, self.quarantined = "", None
         yield from self._swap(snapshot, view, differences if built == follows == self.position else None)
 
     def quarantine(self, proven: Snapshot, upto: Position) -> Generator[Effect, None, None]:
-        """Serve the proven state although a newer one is verified, until a newer or an urgent revision comes."""
+        """Serve the proven state although a newer one is verified, until a newer revision comes."""
         yield from self.offer(proven)
         self.quarantined = upto
 
@@ -94,6 +97,11 @@ class Serving:
         if self.quarantined is None:
             return ""
         return f"after unclean ends revision {self.position} is served instead of {self.quarantined}"
+
+    @property
+    def _is_owed(self) -> bool:
+        """Whether an urgent revision is newer than what is served, and than what is quarantined."""
+        return self._urgent > max(self.position, self.quarantined or links.START)
 
     def _resolve(
         self, snapshot: Snapshot, change: Change | None

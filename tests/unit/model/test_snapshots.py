@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.model_strategies import World, worlds
 from trimtab.model import paths, snapshots, states
@@ -27,7 +28,7 @@ ITEMS = [
 
 def _snapshot(items: list[Item] = ITEMS) -> Snapshot:
     state = states.build(Lineage(("base", "production"), ("region", "mode")), items)
-    return Snapshot("production", Position(2, 40), b"\x05" * 32, state)
+    return Snapshot("production", Position(2, 40), b"\x05" * 32, state, urgent=31)
 
 
 def _signed(snapshot: Snapshot) -> tuple[Statement, bytes]:
@@ -45,6 +46,11 @@ def test_a_snapshot_has_these_bytes() -> None:
     _, text = _signed(_snapshot())
     lines = text.split(b"\n")
     assert lines[0] == b"trimtab-snapshot 1"
+    assert lines[1] == (
+        b'{"checksum":"%s","dimensions":["region","mode"],"environment":"production","epoch":2,"hash":"%s","items":5,'
+        b'"lineage":["base","production"],"revision":40,"urgent":31}'
+        % (_snapshot().state.checksum.hex().encode(), b"05" * 32)
+    )
     assert lines[2:] == [
         b'["base","",2]',
         b'data."a.b"',
@@ -63,15 +69,15 @@ def test_a_snapshot_has_these_bytes() -> None:
     ]
 
 
-@given(worlds(conflicting=True, max_items=30))
-def test_a_snapshot_comes_back_as_the_same_state(world: World) -> None:
+@given(worlds(conflicting=True, max_items=30), st.integers(0, 2))
+def test_a_snapshot_comes_back_as_the_same_state(world: World, urgent: int) -> None:
     state = states.build(world.lineage, world.model_items())
-    snapshot = Snapshot(world.environments[-1], Position(1, 2), b"\x01" * 32, state)
+    snapshot = Snapshot(world.environments[-1], Position(1, 2), b"\x01" * 32, state, urgent)
     statement, text = _signed(snapshot)
     snapshots.verify(statement, KEY.trust(), world.environments[-1])
     read = snapshots.decode(snapshots.read_statement(statement.encode()), text)
     assert (read.environment, read.position, read.hash) == (snapshot.environment, snapshot.position, snapshot.hash)
-    assert read.state.lineage == state.lineage
+    assert (read.state.lineage, read.urgent) == (state.lineage, urgent)
     assert list(read.state.items()) == list(state.items())
     assert (read.state.checksum, read.state.count) == (state.checksum, state.count)
     assert snapshots.encode(read) == text
@@ -154,6 +160,24 @@ BAD_CONTENT = {
     "a path written otherwise": (b'data."a.b"', b'"data"."a.b"', "it is not written canonically"),
     "a path that is no UTF-8": (b"max_leverage\n3.0", b"max_\xffeverage\n3.0", "its content is malformed"),
     "one item more announced": (b'"items":5', b'"items":6', "its items do not add up to its checksum"),
+    "no word about what is urgent": (b',"urgent":31', b"", "its content is malformed"),
+    "an urgent revision to come": (b'"urgent":31', b'"urgent":41', "its newest urgent revision is none of its past"),
+    "an urgent revision below zero": (b'"urgent":31', b'"urgent":-1', "its newest urgent revision is none of its past"),
+    "an urgent revision that is a text": (
+        b'"urgent":31',
+        b'"urgent":"31"',
+        "its newest urgent revision is none of its past",
+    ),
+    "an urgent revision that is a yes": (
+        b'"urgent":31',
+        b'"urgent":true',
+        "its newest urgent revision is none of its past",
+    ),
+    "an urgent revision that is a fraction": (
+        b'"urgent":31',
+        b'"urgent":31.0',
+        "its newest urgent revision is none of its past",
+    ),
 }
 
 
@@ -182,6 +206,11 @@ def test_a_length_outside_the_limits_is_refused_before_anything_is_fetched(lengt
 def test_the_bytes_are_cut_in_chunks_of_one_mebibyte() -> None:
     statement, _ = _signed(_snapshot())
     assert [replace(statement, length=length).chunks for length in (1, 2**20, 2**20 + 1)] == [1, 1, 2]
+
+
+def test_the_newest_urgent_change_has_a_position_in_the_snapshots_epoch() -> None:
+    assert _snapshot().urgent_position == Position(2, 31)
+    assert replace(_snapshot(), urgent=0).urgent_position == Position(0, 0)
 
 
 def test_a_snapshot_without_items_comes_back() -> None:
