@@ -249,12 +249,12 @@ def check_conflicts(after: State, environment: str, edits: Iterable[LeafEdit]) -
 
 def change_of(request: Request, edits: Sequence[LeafEdit]) -> bytes:
     """The canonical bytes of the change; raises `ValueRefused` beyond 16 MiB."""
-    now = datetime.now(UTC)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return Change(
         environment=request.environment,
         author=request.author,
         reason=request.reason,
-        time=f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z",
+        time=now.replace("+00:00", "Z"),
         kind=request.kind,
         urgent=request.urgent,
         edits=tuple(edits),

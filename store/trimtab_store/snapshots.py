@@ -24,6 +24,8 @@ from trimtab_store.operations import EVERYTHING
 
 LEAST_BYTES: Final = 64 * 1024
 SHARE: Final = 4
+_LEAST_STEP: Final = LEAST_BYTES // 8
+"""A writer lets this much grow before it asks again, however little room is left."""
 KEPT: Final = 2
 _log = logging.getLogger("trimtab.store")
 
@@ -107,7 +109,7 @@ class Snapshots:
                 made.append(name)
                 room = LEAST_BYTES
             # Others write too: ask again after half of the room, not only when all of it is used up by us.
-            self._known[name] = _Standing(max(1, room // 2))
+            self._known[name] = _Standing(max(_LEAST_STEP, room // 2))
         return tuple(made)
 
     def make(self, environment: str) -> Position:

@@ -85,8 +85,8 @@ class Link:
 
     def signed(self, key: SigningKey) -> Link:
         """The link with the key's name and signature."""
-        named = replace(self, key_id=key.key_id)
-        return replace(named, signature=key.sign("link", named.fields()))
+        fields = {**self.fields(), "key_id": key.key_id}
+        return replace(self, key_id=key.key_id, signature=key.sign("link", fields))
 
     def to_dict(self) -> dict[str, canonical.Json]:
         """The fields and the signature."""
@@ -94,7 +94,7 @@ class Link:
 
     def header(self) -> bytes:
         """The canonical JSON of the fields and the signature: a message's first line."""
-        return canonical.encode(self.to_dict())
+        return canonical.encode_trusted(self.to_dict())
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class SigningKey:
         return Trust({self.key_id: self.private.public_key()})
 
     def sign(self, domain: Domain, fields: Mapping[str, canonical.Json]) -> bytes:
-        """The signature over a statement's fields, 64 bytes."""
+        """The signature over a statement's fields (strings and 64-bit integers), 64 bytes."""
         return self.private.sign(_statement(domain, fields))
 
     def __repr__(self) -> str:
@@ -119,7 +119,7 @@ class Trust:
 
 
 def _statement(domain: Domain, fields: Mapping[str, canonical.Json]) -> bytes:
-    return f"trimtab {domain} v1\0".encode() + canonical.encode(dict(fields))
+    return f"trimtab {domain} v1\0".encode() + canonical.encode_trusted(fields)
 
 
 def _fields(text: bytes, what: str) -> dict[str, canonical.Json]:
