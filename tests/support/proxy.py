@@ -30,6 +30,7 @@ class Counters:
     refused: int = 0  # connections that could not be made upstream
     resets: int = 0
     dropped_replies: int = 0
+    held_requests: int = 0
     bytes_up: int = 0
     bytes_down: int = 0
 
@@ -44,6 +45,7 @@ class Rules:
     reset_after: dict[str, int] = dataclasses.field(default_factory=dict[str, int])  # direction → bytes still to pass
     drop: bytes = b""
     drop_then: Then = "reset"
+    hold: bytes = b""
 
     def delay(self, direction: str) -> float:
         """Seconds that a piece waits before it is passed on."""
@@ -83,6 +85,8 @@ class Connection:
                 rules = self.proxy.rules
                 if delay := rules.delay(direction):
                     await asyncio.sleep(delay)
+                if direction == "up":
+                    self.proxy.look_for_hold(piece)
                 await self.proxy.passable(direction)
                 if direction == "down":
                     self.look_for_drop(tail + piece)
@@ -215,6 +219,10 @@ class Proxy:
         """Lose the next reply that contains `pattern` and all after it, by a reset or in silence. Happens once."""
         self._change(lambda rules: dataclasses.replace(rules, drop=pattern, drop_then=then))
 
+    def hold_requests_matching(self, pattern: bytes) -> None:
+        """Hold back the next piece from a client that contains `pattern`, and all that clients send after it."""
+        self._change(lambda rules: dataclasses.replace(rules, hold=pattern))
+
     def refuse(self) -> None:
         """Refuse new connections; those there are go on."""
         self._do(self._close_listener())
@@ -234,6 +242,12 @@ class Proxy:
             self.counters.bytes_up += count
         else:
             self.counters.bytes_down += count
+
+    def look_for_hold(self, piece: bytes) -> None:
+        """Close the way to the server if this is the request that is to be held."""
+        if self.rules.hold and self.rules.hold in piece:
+            self.rules = dataclasses.replace(self.rules, hold=b"", held=self.rules.held | {"up"})
+            self.counters.held_requests += 1
 
     async def passable(self, direction: str) -> None:
         """Wait until this direction is open."""

@@ -180,3 +180,18 @@ def test_a_server_that_is_not_there_is_counted(short_directory: Path) -> None:
         with contextlib.suppress(ConnectionResetError), connect(proxy) as client:  # the reset may end connect already
             assert receive_all(client) == b""
         assert proxy.counters.refused == 1
+
+
+def test_a_request_that_matches_is_held_back_and_comes_late(proxy: Proxy) -> None:
+    proxy.hold_requests_matching(b"APPEND")
+    with connect(proxy) as client:
+        client.sendall(b"one")
+        assert receive(client, 3) == b"one"
+        client.sendall(b"APPEND")
+        client.settimeout(SHORT)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        assert (proxy.counters.held_requests, proxy.counters.bytes_up) == (1, 3)
+        client.settimeout(PATIENCE)
+        proxy.resume()
+        assert receive(client, 6) == b"APPEND"
