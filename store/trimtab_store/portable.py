@@ -31,9 +31,11 @@ from trimtab.model.items import Item, leaves
 from trimtab.model.structure import Forest
 from trimtab.model.trees import HIDDEN
 from trimtab_store.drafts import Place
+from trimtab_store.editing import Request
 from trimtab_store.files.json_text import load_json
 from trimtab_store.files.yaml_core import load_yaml
 from trimtab_store.files.yaml_writer import dump_yaml
+from trimtab_store.operations import Replace
 
 Format: TypeAlias = Literal["json", "yaml"]
 FORMAT_VERSION: Final = 1
@@ -85,6 +87,17 @@ def read(text: bytes, form: Format, *, name: str = "the import") -> Imported:
     if not isinstance(environment, str):
         raise ValueRefused("This file is refused", "it names no environment", _REMEDY)
     return Imported(environment, found)
+
+
+def request(imported: Imported, environment: str | None, *, author: str, reason: str = "") -> Request:
+    """The request that makes an environment's own items exactly those of a file."""
+    return Request(
+        environment=environment or imported.environment,
+        author=author,
+        reason=reason,
+        kind="import",
+        operations=(Replace(imported.items),),
+    )
 
 
 def _layer(found: list[tuple[str, bytes]]) -> Json:

@@ -24,7 +24,7 @@ from trimtab_store.expectations import label_sets, shown
 from trimtab_store.operations import EVERYTHING, Replace
 from trimtab_store.queries import differences
 from trimtab_store.reading import Moment
-from trimtab_store.writer import Difference
+from trimtab_store.writer import Committed, Difference, RolledBack
 
 
 @dataclass(slots=True)
@@ -45,10 +45,7 @@ class Rollback:
     def apply(self, draft: Draft) -> None:
         """Bring back the own items, then look at what a parent changed."""
         Replace(own_items(self.then)).apply(draft)
-        names = set(self.then.lineage.environments) | set(draft.state.lineage.environments)
-        names.discard(draft.environment)
-        found = differences(self.then, draft.state)
-        self.inherited = tuple(one for one in found if one.environment in names)
+        self.inherited = _inherited(self.then, draft.state)
         self.pinned = ()
         if self.pin and self.inherited:
             self.pinned = _pin(draft, self.then, self.revision)
@@ -58,14 +55,29 @@ class Rollback:
         return ["rollback", self.revision, self.pin]
 
 
-def operation(connection: Connection, environment: str, at: Moment, *, pin: bool) -> Rollback:
-    """The rollback to a moment; what was then is read once, for it cannot change."""
+def operation(connection: Connection, environment: str, to_revision: int, *, pin: bool) -> Rollback:
+    """The rollback to a revision; what was then is read once, for it cannot change. Raises `RevisionNotFound`."""
+    at = reading.moment(connection, to_revision)
     return Rollback(reading.line(connection, environment, (EVERYTHING,), at), at.revision, pin)
+
+
+def replayed(connection: Connection, done: Rollback, committed: Committed) -> RolledBack:
+    """What a rollback that an idempotency key found again had left and written, from the state right after it."""
+    after = Moment(committed.position, committed.committed_at)
+    now = reading.line(connection, committed.environment, (EVERYTHING,), after)
+    was, held = own_items(done.then), own_items(now)
+    pinned = {path for layer, path in was.keys() | held if was.get((layer, path)) != held.get((layer, path))}
+    return RolledBack(committed, _inherited(done.then, now), tuple(sorted(pinned)))
 
 
 def own_items(state: State) -> Mapping[Place, bytes]:
     """An environment's own items by place."""
     return {(item.layer, item.path): item.content for item in state.items(state.lineage.environment)}
+
+
+def _inherited(then: State, now: State) -> tuple[Difference, ...]:
+    """The items that other environments of the line hold differently."""
+    return tuple(one for one in differences(then, now) if one.environment != then.lineage.environment)
 
 
 def _pin(draft: Draft, then: State, revision: int) -> tuple[str, ...]:

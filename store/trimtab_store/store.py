@@ -6,6 +6,7 @@ Everything is wired in `Store.connect`; the parts are in the modules that it imp
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -14,7 +15,7 @@ from trimtab.model.errors import SettingError
 from trimtab.model.resolution import Candidate
 from trimtab.model.statements import SigningKey, Trust
 from trimtab.model.structure import Forest
-from trimtab_store import backup, checking, environments, portable, reading, recovery
+from trimtab_store import backup, checking, environments, portable, recovery
 from trimtab_store import rollback as rolling
 from trimtab_store.aftercare import Aftercare
 from trimtab_store.backup import Manifest
@@ -27,9 +28,8 @@ from trimtab_store.history import History
 from trimtab_store.hooks import Hook
 from trimtab_store.keys import SIGNING_KEY, read_key
 from trimtab_store.loading import load_tree
-from trimtab_store.operations import Replace
 from trimtab_store.planning import Plan, Planner
-from trimtab_store.portable import Format, Imported
+from trimtab_store.portable import Format
 from trimtab_store.queries import AsOf, Found, Queries
 from trimtab_store.recovery import Words
 from trimtab_store.snapshots import Snapshots
@@ -162,7 +162,7 @@ class Store:
 
     def check_import(self, text: bytes, form: Format = "json", *, environment: str | None = None) -> Validated:
         """Check a file as `import_environment` would; nothing is committed."""
-        return self.check(_import(portable.read(text, form), environment, "validate", ""))
+        return self.check(portable.request(portable.read(text, form), environment, author="validate"))
 
     def check_stored(self, environment: str) -> int:
         """Check everything that an environment holds and inherits against the rules of today; the number of items."""
@@ -172,19 +172,35 @@ class Store:
         """Commit a request, publish it, and renew the snapshots that are due."""
         return self._aftercare.of(self._writer().commit(request, lambda inside: self._planner.plan(inside, request)))
 
-    def rollback(
-        self, environment: str, to_revision: int, *, author: str, reason: str = "", pin: bool = False
+    def rollback(  # noqa: PLR0913 - the words of an edit, and what to go back to
+        self,
+        environment: str,
+        to_revision: int,
+        *,
+        author: str,
+        reason: str = "",
+        pin: bool = False,
+        expect: int | None = None,
+        idempotency_key: str | None = None,
+        urgent: bool = False,
     ) -> RolledBack:
-        """Bring an environment's own items back to what they were at a revision, as a new revision."""
+        """Bring an environment's own items back to what they were at a revision, as a new revision.
 
-        def prepare(connection: Connection) -> rolling.Rollback:
-            at = reading.moment(connection, to_revision)
-            return rolling.operation(connection, environment, at, pin=pin)
-
-        operation = self.database.snapshot(prepare)
-        committed = self.submit(
-            Request(environment=environment, author=author, reason=reason, kind="rollback", operations=(operation,))
-        )
+        It touches every document, so `expect` refuses it if a reader of the environment sees anything new since.
+        """
+        words = Request(
+            environment=environment,
+            author=author,
+            reason=reason,
+            kind="rollback",
+            expect=expect,
+            idempotency_key=idempotency_key,
+            urgent=urgent,
+        ).check()
+        operation = self.database.snapshot(lambda inside: rolling.operation(inside, environment, to_revision, pin=pin))
+        committed = self.submit(dataclasses.replace(words, operations=(operation,)))
+        if committed.replayed:
+            return self.database.snapshot(lambda inside: rolling.replayed(inside, operation, committed))
         return RolledBack(committed, operation.inherited, operation.pinned)
 
     def create_environment(
@@ -208,11 +224,25 @@ class Store:
         """Declare the dimensions of a tree at its root, least specific first."""
         return self._structure(environments.declare(root, dimensions, author=author, reason=reason), creates=False)
 
-    def import_environment(
-        self, text: bytes, form: Format = "json", *, environment: str | None = None, author: str, reason: str = ""
+    def import_environment(  # noqa: PLR0913 - the words of an edit, and a file
+        self,
+        text: bytes,
+        form: Format = "json",
+        *,
+        environment: str | None = None,
+        author: str,
+        reason: str = "",
+        expect: int | None = None,
+        idempotency_key: str | None = None,
+        urgent: bool = False,
     ) -> Committed:
-        """Make an environment's own items exactly what a file says: the one it names, unless another is given."""
-        return self.submit(_import(portable.read(text, form), environment, author, reason))
+        """Make an environment's own items exactly what a file says: the one it names, unless another is given.
+
+        It touches every document, so `expect` refuses it if a reader of the environment sees anything new since.
+        """
+        request = portable.request(portable.read(text, form), environment, author=author, reason=reason)
+        words = dataclasses.replace(request, expect=expect, idempotency_key=idempotency_key, urgent=urgent)
+        return self.submit(words.check())
 
     def load_tree(self, tree: FleetTree, *, author: str, reason: str = "", update: bool = True) -> list[Committed]:
         """Bring the store to a tree of files; with `update` False only environments that are missing are made."""
@@ -284,13 +314,3 @@ class Store:
                 "This store cannot be written", "there is no signing key", f"Set {SIGNING_KEY} to the file of one"
             )
         return self._committer
-
-
-def _import(imported: Imported, environment: str | None, author: str, reason: str) -> Request:
-    return Request(
-        environment=environment or imported.environment,
-        author=author,
-        reason=reason,
-        kind="import",
-        operations=(Replace(imported.items),),
-    )

@@ -59,7 +59,12 @@ USAGE = [
     (("set", "a.b", "1", "--layer", "venue=nyse", *PRODUCTION), "the environment does not declare it"),
     (("set", "a.b", "1", "--layer", "regio=ny4", *PRODUCTION), "Did you mean region"),
     (("set", "a.b", "1", "--wait", "soon", *PRODUCTION), "--wait soon is refused: .*Write 2s, 500ms or 1m"),
+    (("rollback", "3", "--wait", "soon", *PRODUCTION), "--wait soon is refused"),
+    (("env", "create", "x", "--wait", "soon"), "--wait soon is refused"),
     (("set", "a.b", "1", "--author", "", *PRODUCTION), "without an author"),
+    (("rollback", "3", "--author", "", *PRODUCTION), "without an author"),
+    (("rollback", "3", "--expect", "-1", *PRODUCTION), "'--expect': Input should be greater than or equal to 0"),
+    (("rollback", "3", "--idempotency-key", "", *PRODUCTION), "An empty idempotency key is refused"),
     (("set", "a.b", "1", "--expect", "-1", *PRODUCTION), "'--expect': Input should be greater than or equal to 0"),
     (("get", "a", "-e", "staging", "--as-of", "yesterday"), "'yesterday' is neither a revision nor a time"),
     (("get", "a", "-e", "staging", "--as-of", "2026-01-05T14:03:07"), "has no zone: .*Write 2026-01-05T14:03:07Z"),
@@ -155,6 +160,28 @@ def test_an_expectation_that_no_longer_holds_is_5(console: Console) -> None:
         "was 2 at revision .* and is 2.5 now",
     )
     assert console.done("set", "risk.global.max_leverage", "3", "--expect", str(now), *PRODUCTION)["created"]
+
+
+@pytest.mark.parametrize("command", ["rollback", "import"])
+def test_what_replaces_everything_takes_expectation_and_key_too(console: Console, command: str) -> None:
+    then = revision(console)
+    seen = console.done("set", "a.b", "2", *PRODUCTION)["revision"]
+    assert console("export", "-e", "production", "--as-of", str(then), "--output", "then.yaml").code == 0
+    call = (command, str(then) if command == "rollback" else "then.yaml", *PRODUCTION)
+    now = console.done("set", "risk.global.max_correlation", "0.1", "-e", "base")["revision"]
+    refused(
+        console(*call, "--expect", str(seen), "--idempotency-key", "k"),
+        5,
+        f"risk.global.max_correlation in production was 0.7 at revision {seen} and is 0.1 now",
+    )
+    assert revision(console) == now
+    done = console.done(*call, "--expect", str(now), "--idempotency-key", "k", "--urgent")
+    assert (done["paths"], done["replayed"]) == (["a.b"], False)
+    assert console.done("history", "-e", "production", "--limit", "1")[0]["urgent"] is True
+    again = console.done(*call, "--idempotency-key", "k", "--urgent")
+    assert (again["revision"], again["replayed"]) == (done["revision"], True)
+    refused(console(*call, "--idempotency-key", "k"), 5, "The idempotency key 'k' is taken")
+    assert revision(console) == done["revision"]
 
 
 def test_a_key_that_was_used_for_something_else_is_5(console: Console) -> None:

@@ -78,7 +78,6 @@ def hide(path: PathArgument, given: options.Changing) -> None:
 
 def _make(given: options.Changing, apply: Callable[[_Edits], None]) -> None:
     where, why, who = given.where, given.reason if given.dry_run else given.why(given.where), given.who
-    _ = given.patience  # a duration that cannot be read is refused before anything is committed
     with connecting.store(given.directory) as store:
         if given.dry_run:
             _check(store, given, apply)

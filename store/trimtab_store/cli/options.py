@@ -124,6 +124,9 @@ class Committing(Common):
         ),
     ] = None
 
+    def __post_init__(self) -> None:
+        _ = self.patience  # a duration that cannot be read is refused before anything is committed
+
     @property
     def who(self) -> str:
         """Who makes the change: as named, else the user of this system."""
@@ -152,17 +155,6 @@ class Committing(Common):
 class Replacing(Place, Committing):
     """A command that commits a revision of one environment."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Changing(Replacing):
-    """A command that edits items."""
-
-    layer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--layer", "-l", help="Overlay: DIMENSION=LABEL; several times for several labels.", metavar="LABEL"
-        ),
-    ] = None
     expect: Annotated[
         int | None,
         typer.Option(
@@ -176,6 +168,18 @@ class Changing(Replacing):
     urgent: Annotated[
         bool, typer.Option("--urgent", help="Agents that hold back a revision serve it all the same.")
     ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changing(Replacing):
+    """A command that edits items."""
+
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer", "-l", help="Overlay: DIMENSION=LABEL; several times for several labels.", metavar="LABEL"
+        ),
+    ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, commit nothing.")] = False
 
     @property

@@ -29,10 +29,20 @@ def rollback(
     """Bring an environment's own items back to what they were, as a new revision.
 
     Example: trimtab rollback 10 -e production --reason "10 was the last good one"
+    Example: trimtab rollback 10 -e production --reason "bots refuse 12" --urgent --idempotency-key incident-7
     """
     why = given.why(given.where)
     with connecting.store(given.directory) as store:
-        done = store.rollback(given.where, revision, author=given.who, reason=why, pin=pin)
+        done = store.rollback(
+            given.where,
+            revision,
+            author=given.who,
+            reason=why,
+            pin=pin,
+            expect=given.expect,
+            idempotency_key=given.key,
+            urgent=given.urgent,
+        )
         inherited: list[Json] = [
             {
                 "environment": one.environment,
@@ -85,12 +95,20 @@ def import_file(
     """Make an environment's own items exactly what a file says, as one revision.
 
     Example: trimtab import production.yaml -e production --reason "restored by hand"
+    Example: trimtab import production.yaml -e production --reason "reviewed" --expect 10
     """
     why = given.why(given.where)
     text = read_file(file)
     with connecting.store(given.directory) as store:
         done = store.import_environment(
-            text, format_of(form, file), environment=given.where, author=given.who, reason=why
+            text,
+            format_of(form, file),
+            environment=given.where,
+            author=given.who,
+            reason=why,
+            expect=given.expect,
+            idempotency_key=given.key,
+            urgent=given.urgent,
         )
         tell(done, given)
 
