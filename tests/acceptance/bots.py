@@ -10,7 +10,7 @@ import sys
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.support.fleet import MEMBERS, Stand
 from tests.support.ground_truth import Truth
@@ -27,10 +27,13 @@ class Bot:
     process: subprocess.Popen[str]
 
     def ask(self, question: str) -> dict[str, Any]:
+        self.tell(question)
+        return self.hear()
+
+    def tell(self, question: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(question + "\n")
         self.process.stdin.flush()
-        return self.hear()
 
     def hear(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -40,8 +43,16 @@ class Bot:
         return found
 
 
+class Sample(NamedTuple):
+    """What a bot said of itself at a time on the machine's clock, which `trimtab.clock` shows to us as well."""
+
+    status: str
+    staleness: float
+    at: float
+
+
 @contextlib.contextmanager
-def bot(stand: Stand, directory: str, *, head: tuple[str, ...] = ()) -> Generator[Bot]:
+def bot(stand: Stand, directory: str, *, head: tuple[str, ...] = (), **options: Any) -> Generator[Bot]:
     """A bot with the first identity of `MEMBERS`, ended in order unless it is dead by then."""
     environment, labels = MEMBERS[0]
     connect = {
@@ -51,6 +62,7 @@ def bot(stand: Stand, directory: str, *, head: tuple[str, ...] = ()) -> Generato
         "redis_url": stand.redis_url,
         "directory": str(stand.directory / directory),
         "timeout": 20.0,
+        **options,
     }
     configuration = json.dumps({"trust": KEY.trust().to_bytes().decode(), "connect": connect})
     command = [*head, sys.executable, "-m", "tests.support.bot_process", configuration]

@@ -10,14 +10,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.acceptance.bots import PATIENCE, Bot, bot, check_bot
+from tests.acceptance.bots import PATIENCE, Bot, Sample, bot, check_bot
 from tests.support import ground_truth
 from tests.support.fleet import Stand, eventually
 from tests.support.load import load
+from tests.support.proxied import postgres_url, socket_of
+from tests.support.proxy import Proxy
 from tests.support.servers import Database
-from trimtab import Status
+from trimtab import Status, clock
 from trimtab.model.errors import UnavailableError
 from trimtab.model.values import thaw
+from trimtab_store.embedded.process import stat_fields, wait_until
 from trimtab_store.embedded.redis import RedisServer
 
 
@@ -41,24 +44,47 @@ def test_a_bot_killed_under_load_comes_back_where_it_was_or_later(one_stand: Sta
         eventually(lambda: check_bot(one.ask("state"), truth))
 
 
-def test_a_bot_frozen_under_load_knows_that_it_was_away(one_stand: Stand) -> None:
+def test_a_bot_frozen_under_load_knows_that_it_was_away(one_stand: Stand, database: Database) -> None:
+    """Nobody certified anything meanwhile: from its first look on it must not pass for fresh."""
     stand = one_stand
     store = stand.populate()
     stand.relay()
     stand.fleet()
-    with load([store]) as writes, bot(stand, "frozen") as one:
+    with (
+        Proxy(socket_of(database.server)) as proxy,
+        load([store]) as writes,
+        bot(stand, "frozen", database_url=postgres_url(stand.agent_url, proxy)) as one,
+    ):
         one.hear()
+        eventually(lambda: _certified(one))
+        one.tell("sample")
+        writes.wait_for(10)
         one.process.send_signal(signal.SIGSTOP)
+        assert wait_until(lambda: stat_fields(one.process.pid)[:1] == ["T"], PATIENCE)
+        frozen_at = clock.now()
         writes.wait_for(40)
         time.sleep(1)  # longer than a certificate lasts
+        proxy.blackhole("up")  # no new one is to be had until we have seen what it says without
+        continued_at = clock.now()
         one.process.send_signal(signal.SIGCONT)
-        writes.wait_for(5)
+        time.sleep(0.5)
+        samples = [Sample(*sample) for sample in one.ask("enough")["samples"]]
+        proxy.resume()
         eventually(lambda: _certified(one))
-    truth = ground_truth.read(stand.truth_url)
+    _check_samples(samples, frozen_at, continued_at)
+    truth = stand.settle(writes)
     with bot(stand, "frozen") as one:
         one.hear()
         eventually(lambda: check_bot(one.ask("state"), truth))
-    stand.settle(writes)
+
+
+def _check_samples(samples: list[Sample], frozen_at: float, continued_at: float) -> None:
+    before = [sample for sample in samples if sample.at <= frozen_at]
+    after = [sample for sample in samples if sample.at > frozen_at]
+    assert {sample.status for sample in before} & {"LIVE", "DEGRADED"}
+    assert after[0].at >= continued_at
+    assert {sample.status for sample in after} == {"STALE"}
+    assert all(sample.at - sample.staleness <= frozen_at for sample in after)
 
 
 def _certified(one: Bot) -> None:

@@ -3,6 +3,7 @@
 It says one JSON line when it is served, and one for each line that it reads:
 
     state    what it serves: epoch, revision, hash, labels, leaves, status, alarms
+    sample   looks every 10 ms, on the main thread, until the next line: [status, staleness, clock] of each
     fork N   forks N times; what the children saw, and whether reading went on in the parent
 """
 
@@ -11,13 +12,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import select
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from tests.support.fleet import is_leaf
-from trimtab import Agent
+from trimtab import Agent, clock
 from trimtab.model.canonical import Json
 from trimtab.model.statements import Trust
 from trimtab.model.values import thaw
@@ -30,7 +32,12 @@ def main(text: str) -> None:
         say(state(agent))
         for line in sys.stdin:
             verb, _, argument = line.strip().partition(" ")
-            say(state(agent) if verb == "state" else fork(agent, int(argument)))
+            if verb == "state":
+                say(state(agent))
+            elif verb == "sample":
+                say(sample(agent))
+            else:
+                say(fork(agent, int(argument)))
 
 
 def say(record: Mapping[str, Json]) -> None:
@@ -51,6 +58,16 @@ def state(agent: Agent) -> dict[str, Json]:
             "certified": math.isfinite(agent.staleness_seconds),
             "alarms": dict(agent.alarms),
         }
+
+
+def sample(agent: Agent) -> dict[str, Json]:
+    """What the agent said of itself and when, in order, until another line came in."""
+    samples: list[Json] = []
+    while not select.select([sys.stdin], [], [], 0.01)[0]:
+        at = clock.now()
+        samples.append([agent.status.value, agent.staleness_seconds, at])
+    sys.stdin.readline()
+    return {"samples": samples}
 
 
 def fork(agent: Agent, count: int) -> dict[str, Json]:
