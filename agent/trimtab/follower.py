@@ -137,7 +137,7 @@ class Follower:
         if self._seed.snapshot is not None:
             await self._take(FloorRead(position=self._seed.floor))
             await self._take(_seeded(self._seed, self._seed.snapshot))
-        await self._take(Started())
+        await self._take(Started(awaits_redis=self.sources.redis is not None))
         if self._subscribed:
             self.tell(Subscribed())
         while not self._stopping:
@@ -244,9 +244,10 @@ class Follower:
                 raise AssertionError("carried out where they come")
 
     async def _breathe(self) -> None:
-        """Let the other tasks of this loop run, then the other threads of this process."""
+        """Let the other tasks of this loop run, then whoever reads in the other threads of this process."""
         await asyncio.sleep(0)
-        time.sleep(BREATH_SECONDS)  # noqa: ASYNC251 - releasing the interpreter is the point
+        if self._face.held.position > START:
+            time.sleep(BREATH_SECONDS)  # noqa: ASYNC251 - releasing the interpreter is the point
 
     # -- what is true --------------------------------------------------------------------------------------------------
 

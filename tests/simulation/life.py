@@ -36,7 +36,7 @@ class Life:
     quarantined: Position | None = None
     proven: Position = START
     poll_after: float = 0.5
-    answers: deque[Answer] = field(default_factory=lambda: deque[Answer](maxlen=64))
+    answers: deque[Answer] = field(default_factory=lambda: deque[Answer](maxlen=512))
     asks: deque[tuple[float, str]] = field(default_factory=deque[tuple[float, str]])
     wakes: deque[float] = field(default_factory=deque[float])
     polls: list[float] = field(default_factory=list[float])

@@ -106,7 +106,7 @@ class Node:
                 self.life.quarantined = event.snapshot.position
                 self.world.fire("quarantine")
             self.handle(event)
-        self.handle(Started())
+        self.handle(Started(awaits_redis=True))
         self.wire.subscribe()
 
     def reads_clock(self, replica: Replica) -> float:

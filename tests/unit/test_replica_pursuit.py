@@ -14,11 +14,15 @@ from trimtab.replica.events import (
     FetchChanges,
     FetchSnapshot,
     HeadAnswered,
+    RequestFailed,
     SnapshotAnswered,
     Started,
+    Subscribed,
+    SubscriptionLost,
     Ticked,
 )
 from trimtab.replica.machine import Replica
+from trimtab.replica.requests import GRACE_SECONDS
 
 STEP = 0.1
 
@@ -106,3 +110,36 @@ def _renumbered(line: SignedLine, revision: int) -> Entry:
     entry = SignedLine.extend(line)
     line.entries[:] = kept
     return entry
+
+
+def fetched(replica: Replica, event: Event, now: float) -> list[str]:
+    """Whom a replica asks for a snapshot on an event."""
+    return [effect.source for effect in replica.handle(event, now) if isinstance(effect, FetchSnapshot)]
+
+
+def test_at_a_start_postgres_gives_no_data_while_redis_may_come_first() -> None:
+    replica = Replica("production", KEY.trust(), {}, random=lambda: 0.5)
+    started = list(replica.handle(Started(awaits_redis=True), 0.0))
+    assert [type(effect) for effect in started] == [AskHead], "freshness cannot wait"
+    assert fetched(replica, Subscribed(), 0.01) == []
+    assert replica.wake_at(0.02) <= GRACE_SECONDS
+    assert fetched(replica, Ticked(), GRACE_SECONDS) == ["postgres"]
+
+
+def test_a_lost_subscription_ends_the_wait_for_redis() -> None:
+    replica = Replica("production", KEY.trust(), {}, random=lambda: 0.5)
+    assert fetched(replica, Started(awaits_redis=True), 0.0) == []
+    assert fetched(replica, SubscriptionLost("refused"), 0.01) == ["postgres"]
+
+
+def test_a_head_that_redis_does_not_give_ends_the_wait_for_it() -> None:
+    replica = Replica("production", KEY.trust(), {}, random=lambda: 0.5)
+    list(replica.handle(Started(awaits_redis=True), 0.0))
+    (ask,) = [effect for effect in replica.handle(Subscribed(), 0.01) if isinstance(effect, AskHead)]
+    failed = RequestFailed(source="redis", request=ask.request, reason="closed")
+    assert fetched(replica, failed, 0.02) == ["postgres"]
+
+
+def test_without_redis_postgres_is_asked_at_once() -> None:
+    replica = Replica("production", KEY.trust(), {}, random=lambda: 0.5)
+    assert fetched(replica, Started(), 0.0) == ["postgres"]

@@ -41,7 +41,9 @@ class FloorRead:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The driver runs; feeds may be asked from now on."""
+    """The driver runs; feeds may be asked from now on. `awaits_redis`: a subscription is being set up meanwhile."""
+
+    awaits_redis: bool = False
 
 
 @dataclass(frozen=True, slots=True)

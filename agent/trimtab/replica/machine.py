@@ -133,6 +133,7 @@ class Replica:
                 self.keeping.floor = max(self.keeping.floor, event.position)
             case Started():
                 self._started = True
+                self.pursuit.requests.started(now, awaits_redis=event.awaits_redis)
             case Named():
                 self.pursuit.hinted(event.position)
             case PersistLost():

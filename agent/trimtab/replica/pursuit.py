@@ -60,6 +60,8 @@ class Pursuit:
         if confirmed:
             self.requests.unreachable.end("redis")
             self.requests.empty_handed.end("redis")
+        else:
+            self.requests.end_grace()
 
     def progressed(self, source: Source) -> None:
         """A feed gave what brought the line on."""

@@ -28,6 +28,8 @@ PATIENCE_SECONDS: Final[Mapping[Kind, float]] = {
 """An answer that takes longer than this no longer counts; data may be large."""
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 5.0
+GRACE_SECONDS: Final = 0.25
+"""At a start Redis may first set up its subscription: a fleet that starts anew does not fetch all from Postgres."""
 DOUBT_POLLS: Final = 4
 """Doubt brings at most one poll forward in this many intervals: whoever can raise doubt cannot make us a burden."""
 
@@ -86,6 +88,7 @@ class Requests:
         self._open: dict[tuple[Kind, Source], Request] = {}
         self._next_poll = -math.inf
         self._no_doubt_before = -math.inf
+        self._grace_until = -math.inf
         self.unreachable = Pauses(random)
         self.empty_handed = Pauses(random)
 
@@ -113,11 +116,21 @@ class Requests:
         request = self._close(number)
         if request is not None:
             self.unreachable.grow(request.source, now)
+            if request.source == "redis":
+                self.end_grace()
 
     def forget(self, source: Source) -> None:
         """Let go of everything that is open at a feed that was lost."""
         for request in [request for request in self._open.values() if request.source == source]:
             self._close(request.number)
+
+    def started(self, now: float, *, awaits_redis: bool) -> None:
+        """Feeds are asked from now on; Postgres for data only a little later, if Redis may come first."""
+        self._grace_until = now + GRACE_SECONDS if awaits_redis else -math.inf
+
+    def end_grace(self) -> None:
+        """Redis does not answer: nothing is gained by waiting for it."""
+        self._grace_until = -math.inf
 
     def expire(self, now: float) -> None:
         """Let go of requests that nobody answered in time."""
@@ -147,11 +160,12 @@ class Requests:
             return "redis"
         if subscribed and self.unreachable.failed("postgres"):
             return None
-        return "postgres" if self._ready_at("postgres") <= now else None
+        return "postgres" if max(self._ready_at("postgres"), self._grace_until) <= now else None
 
     def wake_at(self, now: float) -> float:
         """When something is due although nothing happens; never sooner than a hundredth of a second."""
         due = [request.deadline for request in self._open.values()]
+        due.append(self._grace_until)
         due += [until for pauses in (self.unreachable, self.empty_handed) for until in pauses.until.values()]
         if not self.is_open("postgres head", "postgres"):
             due.append(self._poll_at)
