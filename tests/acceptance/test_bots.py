@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from typing import Any
 
 import psycopg
 import pytest
@@ -103,17 +102,18 @@ def test_a_bot_forks_a_hundred_times_and_its_connections_stay(
                 "SELECT pid::text FROM pg_stat_activity"
                 " WHERE application_name = 'trimtab-agent' AND datname = current_database()"
             ).fetchall()
-            listed: Any = client.client_list()
+            mine, listed = str(client.client_id()), client.client_list()
         found = {("postgres", pid) for (pid,) in rows}
-        return found | {
-            ("redis", entry["id"]) for entry in listed if entry["cmd"] in {"subscribe", "ping", "hset|evalsha"}
-        }
+        return found | {("redis", entry["id"]) for entry in listed if entry["id"] != mine}
 
+    others = sessions()
     with bot(stand, "forking") as one:
         one.hear()
         eventually(lambda: _live(one))
-        before = sessions()
-        assert {kind for kind, _ in before} == {"postgres", "redis"}
+        before = sessions() - others
+        kinds = [kind for kind, _ in before]
+        assert kinds.count("postgres") >= 1
+        assert kinds.count("redis") >= 2, "the subscription, and what reports are sent on"
         said = one.ask("fork 100")
         assert said["children"] == {'0 "read"': 96, '0 "certified by itself"': 4}
         assert before <= sessions()
