@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
+from trimtab import clock
 from trimtab.feeds.feed import Reporter
 from trimtab.model.errors import UnavailableError
 from trimtab.model.reports import REPORT_SECONDS, Report
@@ -17,6 +19,10 @@ GAP_SECONDS: Final = 0.25
 """Reports to Redis follow each other no faster: twenty changes in this time make one report."""
 FALLBACK_GAP_SECONDS: Final = 1.0
 """The same through Postgres, which a thousand agents must not drown."""
+LABELS_SPREAD_SECONDS: Final = 1.0
+"""Agents whose labels change at the same moment tell Postgres spread over this time."""
+LABELS_AGAIN_SECONDS: Final = 12 * 3600.0
+"""Postgres drops reports older than a day, so labels are told again although they are the same."""
 _DEADLINE_SECONDS: Final = 2.0
 _GOODBYE_SECONDS: Final = 1.0
 
@@ -29,15 +35,64 @@ class Compose(Protocol):
         ...
 
 
+class _Place:
+    """One server that is told, one report after the other.
+
+    A report that was begun is carried through even if whoever sent it is cancelled: otherwise it could arrive after the
+    goodbye, which goes through another connection then, and nobody would know whether it was heard.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._turn = asyncio.Lock()
+        self._under_way: set[asyncio.Task[bool]] = set()
+        self.may_know_us = False
+        """Whether a report was ever sent there, heard or not."""
+
+    async def tell(self, report: Report) -> bool:
+        """Whether it took a report, after every one before it."""
+        task = asyncio.get_running_loop().create_task(self._tell(report))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def give_up(self) -> None:
+        """Let go of what is still under way."""
+        tasks = list(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _tell(self, report: Report) -> bool:
+        async with self._turn:
+            self.may_know_us = True
+            try:
+                async with asyncio.timeout(_DEADLINE_SECONDS):
+                    await self._reporter.report(report.encode())
+            except (UnavailableError, TimeoutError) as error:
+                _logger.debug("A report was not taken: %s", error)
+                return False
+            except Exception:  # a bug in a feed must not end the reports
+                _logger.exception("A report could not be sent")
+                return False
+            return True
+
+
 class Reporting:
-    """Sends reports to Redis, or through Postgres while Redis does not take them."""
+    """Sends reports to Redis, or through Postgres while Redis does not take them.
+
+    Labels are told to Postgres in any case, at the start and when they change: there the writer looks up whom a change
+    reaches (DESIGN §4.2).
+    """
 
     def __init__(self, postgres: Reporter, redis: Reporter | None, compose: Compose) -> None:
-        self._postgres = postgres
-        self._redis = redis
+        self._postgres = _Place(postgres)
+        self._redis = None if redis is None else _Place(redis)
         self._compose = compose
         self._due = asyncio.Event()
-        self._told = False
+        self._labels_due = asyncio.Event()
+        self._labels: Mapping[str, str] | None = None
+        self._labels_at = 0.0
 
     def due(self) -> None:
         """Something changed; on the loop's thread."""
@@ -45,42 +100,59 @@ class Reporting:
 
     async def run(self) -> None:
         """Report for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run_reports())
+            group.create_task(self._run_labels())
+
+    async def close(self) -> None:
+        """Say goodbye, so that nobody waits for this agent; only if it ever said anything."""
+        places = [place for place in (self._redis, self._postgres) if place is not None]
+        report = self._compose(closed=True) if any(place.may_know_us for place in places) else None
+        if report is not None:
+            with suppress(TimeoutError):  # a goodbye that nobody hears makes us a straggler for a while, no more
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await asyncio.gather(*(place.tell(report) for place in places))
+        for place in places:
+            await place.give_up()
+
+    async def _run_reports(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(REPORT_SECONDS * random.uniform(0.8, 1.0)):  # noqa: S311 - jitter
+                async with asyncio.timeout(REPORT_SECONDS * _jitter()):
                     await self._due.wait()
             except TimeoutError:
                 pass  # nothing changed: the regular report
             self._due.clear()
-            await asyncio.sleep(await self._report(closed=False))
+            await asyncio.sleep(await self._report())
 
-    async def close(self) -> None:
-        """Say goodbye, so that nobody waits for this agent; only if it ever said anything."""
-        if self._told:
-            with suppress(TimeoutError):  # a goodbye that nobody hears makes us a straggler for a while, no more
-                async with asyncio.timeout(_GOODBYE_SECONDS):
-                    await self._report(closed=True)
-
-    async def _report(self, *, closed: bool) -> float:
+    async def _report(self) -> float:
         """Send one report; returns how long to keep quiet afterwards."""
-        report = self._compose(closed=closed)
+        report = self._compose(closed=False)
         if report is None:
             return GAP_SECONDS
-        text = report.encode()
-        if self._redis is not None and await self._send(self._redis, text):
+        if report.labels != self._labels or clock.now() - self._labels_at > LABELS_AGAIN_SECONDS:
+            self._labels_due.set()
+        if self._redis is not None and await self._redis.tell(report):
             return GAP_SECONDS
-        await self._send(self._postgres, text)
-        return FALLBACK_GAP_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        await self._tell_postgres(report)
+        return FALLBACK_GAP_SECONDS * _jitter()
 
-    async def _send(self, reporter: Reporter, text: bytes) -> bool:
-        try:
-            async with asyncio.timeout(_DEADLINE_SECONDS):
-                await reporter.report(text)
-        except (UnavailableError, TimeoutError) as error:
-            _logger.debug("A report was not taken: %s", error)
-            return False
-        except Exception:  # a bug in a feed must not end the reports
-            _logger.exception("A report could not be sent")
-            return False
-        self._told = True
-        return True
+    async def _run_labels(self) -> None:
+        """A task of its own: a Postgres that does not answer holds up no report to Redis."""
+        while True:
+            await self._labels_due.wait()
+            await asyncio.sleep(LABELS_SPREAD_SECONDS * random.random())  # noqa: S311 - jitter
+            report = self._compose(closed=False)
+            if report is None or (self._labels_due.is_set() and not await self._tell_postgres(report)):
+                await asyncio.sleep(REPORT_SECONDS * _jitter())
+
+    async def _tell_postgres(self, report: Report) -> bool:
+        taken = await self._postgres.tell(report)
+        if taken:
+            self._labels, self._labels_at = report.labels, clock.now()
+            self._labels_due.clear()
+        return taken
+
+
+def _jitter() -> float:
+    return random.uniform(0.8, 1.0)  # noqa: S311 - jitter

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.integration.conftest import ConnectStore
+from tests.integration.conftest import KEY, ConnectStore
 from tests.support.servers import Database
+from tests.support.world import eventually
+from trimtab import Agent
 from trimtab.model import errors
 from trimtab.model.canonical import Json
 from trimtab.model.resolution import Absent
 from trimtab.model.values import thaw
+from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.hooks import DocumentChange
 from trimtab_store.store import Store
 from trimtab_store.writer import Committed
@@ -125,16 +129,53 @@ def test_a_change_that_only_a_line_below_breaks_is_refused(connect_store: Connec
         write(mine, "base", "risk.global.max_leverage", 9, "bot=m")
 
 
-def test_label_sets_that_agents_reported_warn_only(hooked: Store, hook: Recorder, database: Database) -> None:
+def test_label_sets_that_agents_reported_warn_only(
+    connect_store: ConnectStore, store: Store, hook: Recorder, database: Database, one_redis: RedisServer
+) -> None:
+    """An agent whose reports Redis takes, and which no configuration declares."""
+    del store
+    hooked = connect_store(hooks=[hook], redis_url=one_redis.url)
     write(hooked, "production", "fleet.bots.m.labels.mode", "live")
-    with psycopg.connect(database.url, autocommit=True) as admin:
-        report = {"labels": {"node": "n1", "region": "ny4", "bot": "undeclared"}}
-        admin.execute("SELECT trimtab.trimtab_report_v1('production', 'a1', %s)", (Jsonb(report),))
-    hook.limit = 5
-    committed = write(hooked, "production", "risk.global.max_leverage", 9, "bot=undeclared")
+    with Agent.connect(
+        environment="production",
+        labels={"node": "n1", "region": "ny4", "bot": "undeclared"},
+        trust=KEY.trust(),
+        database_url=database.login("trimtab_agent"),
+        redis_url=one_redis.url,
+        timeout=20.0,
+    ) as agent:
+        assert eventually(lambda: redis_has(one_redis, agent.name) and postgres_has(database, agent.name), 10)
+        hook.limit = 5
+        committed = write(hooked, "production", "risk.global.max_leverage", 9, "bot=undeclared")
+        assert agent.wait_for(committed.revision, 10)
+        assert agent["risk.global.max_leverage"] == 9
     assert committed.created
     assert [warning.split(": ")[1] for warning in committed.warnings] == ["max_leverage 9 is above 5"]
     assert "bot=undeclared" in committed.warnings[0]
+
+
+def test_a_report_that_no_agent_wrote_stops_no_commit(hooked: Store, hook: Recorder, database: Database) -> None:
+    write(hooked, "production", "fleet.bots.m.labels.mode", "live")
+    with psycopg.connect(database.url, autocommit=True) as admin:
+        for number, labels in enumerate(
+            ([], "x", {"bot": 7}, {"bot": "\x1b[2J"}, {"mode": "live"}, {"bot": "undeclared"})
+        ):
+            report = Jsonb({"labels": labels})
+            admin.execute("SELECT trimtab.trimtab_report_v1('production', %s, %s)", (f"a{number}", report))
+    hook.limit = 5
+    committed = write(hooked, "production", "risk.global.max_leverage", 9, "bot=undeclared")
+    assert len(committed.warnings) == 1
+
+
+def redis_has(server: RedisServer, agent: str) -> bool:
+    with contextlib.closing(server.client()) as client:
+        return bool(client.hexists("trimtab:{production}:fleet", agent))
+
+
+def postgres_has(database: Database, agent: str) -> bool:
+    with psycopg.connect(database.url) as connection:
+        query = "SELECT 1 FROM trimtab.agent_reports WHERE agent = %s"
+        return connection.execute(query, [agent]).fetchone() is not None
 
 
 def test_a_switch_to_live_is_looked_at_in_every_document_with_an_overlay(hooked: Store, hook: Recorder) -> None:

@@ -33,6 +33,7 @@ from trimtab.model.errors import (
     SignatureRefused,
     UnavailableError,
 )
+from trimtab.model.reports import decode
 from trimtab.pending import ChangeEvent, Reloaded
 
 LEVERAGE = "risk.global.max_leverage"
@@ -344,10 +345,32 @@ def test_reports_tell_what_is_served_and_say_goodbye(made: World) -> None:
     agent = made.connect(labels={"bot": "mm"})
     assert eventually(lambda: agent.status is Status.LIVE)
     revision = made.commit({LEVERAGE: 2.0})
-    assert eventually(lambda: made.redis.reports and made.reports()[-1].revision == revision)
+    assert eventually(lambda: made.redis.reports and decode(made.redis.reports[-1]).revision == revision)
     agent.close()
-    last = made.reports()[-1]
-    assert (last.agent, last.closed, last.revision, dict(last.labels)) == (agent.name, True, revision, {"bot": "mm"})
+    for feed in (made.redis, made.postgres):
+        last = decode(feed.reports[-1])
+        told = last.agent, last.closed, last.revision, dict(last.labels)
+        assert told == (agent.name, True, revision, {"bot": "mm"})
+
+
+def test_postgres_is_told_labels_at_the_start_and_when_they_change_and_no_values(made: World) -> None:
+    made.commit({"fleet.bots.mm.labels": {"mode": "paper"}})
+    made.sign()
+    agent = made.connect(labels={"bot": "mm"})
+
+    def told() -> list[dict[str, str]]:
+        return [dict(decode(report).labels) for report in made.postgres.reports]
+
+    paper, live = {"bot": "mm", "mode": "paper"}, {"bot": "mm", "mode": "live"}
+    assert eventually(lambda: told() == [paper])
+    for number in range(5):
+        assert agent.wait_for(made.commit({LEVERAGE: float(number)}), 5)
+        assert eventually(lambda: decode(made.redis.reports[-1]).revision == made.revision)
+    made.commit({"fleet.bots.mm.labels.mode": "live"})
+    assert eventually(lambda: told() == [paper, live])
+    assert agent.wait_for(made.commit({LEVERAGE: 9.0}), 5)
+    assert eventually(lambda: decode(made.redis.reports[-1]).revision == made.revision)
+    assert told() == [paper, live]
 
 
 def test_reports_go_through_postgres_when_redis_is_down(made: World) -> None:

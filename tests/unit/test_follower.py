@@ -19,7 +19,7 @@ from trimtab.face import AgentFace
 from trimtab.feeds.disk import DiskFeed, Loaded
 from trimtab.feeds.feed import Arrived
 from trimtab.files import DirectoryFiles
-from trimtab.model.reports import REPORT_SECONDS
+from trimtab.model.reports import REPORT_SECONDS, decode
 from trimtab.reader import Assignment, Held
 from trimtab.replica.machine import Replica
 
@@ -218,7 +218,7 @@ def test_reports_are_coalesced_and_regular(made: World) -> None:
     revisions = [made.commit({LEVERAGE: float(number)}) for number in range(100)]
     revision = revisions[-1]
     assert agent.wait_for(revision, 5)
-    assert eventually(lambda: made.reports()[-1].revision == revision)
+    assert eventually(lambda: decode(made.redis.reports[-1]).revision == revision)
     assert len(made.redis.reports) - before < 60
     assert REPORT_SECONDS == 5.0
 
