@@ -1,13 +1,12 @@
-"""What writing means: the values that a write gives back, and the ports that a store calls and is called through.
+"""What writing means: the values that a write gives back, and the ports that a store calls after a commit.
 
-`Writer` is what the command line and remote clients program against; `trimtab_store.store.Store` is the direct one.
-`Publisher` and `Receipts` are what a store calls after a commit; neither can undo or fail one.
+`Publisher` and `Receipts` can neither undo nor fail a commit. The port that a store is called through is
+`trimtab_store.ports.Writer`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, Self, TypeAlias
@@ -16,7 +15,6 @@ from trimtab.model.canonical import Json
 from trimtab.model.errors import NotServedEverywhere, UsageError
 from trimtab.model.layers import Selector
 from trimtab.model.links import Position
-from trimtab.model.structure import Forest
 
 LayerLike: TypeAlias = "str | Mapping[str, str] | Selector | None"
 """A layer as callers name it: None or `"common"`, `"mode=live"`, `{"mode": "live"}`, or a selector."""
@@ -152,73 +150,6 @@ class Receipts(Protocol):
 
     def wait(self, committed: Committed, timeout: float) -> WaitOutcome:
         """Return once every live agent of the reached environments serves the revision, at most `timeout` s later."""
-        ...
-
-
-class Edit(Protocol):
-    """Edits of one environment that become one revision. Operations apply in the order in which they are called."""
-
-    @property
-    def committed(self) -> Committed:
-        """The result; raises `UsageError` before the block has ended."""
-        ...
-
-    def set(self, path: str, value: object, layer: LayerLike = None) -> None:
-        """Put a value; an object replaces everything that the layer itself holds at and below the path."""
-        ...
-
-    def merge(self, path: str, value: object, layer: LayerLike = None) -> None:
-        """Put the leaves of an object and leave the layer's other items below the path alone."""
-        ...
-
-    def unset(self, path: str, layer: LayerLike = None) -> None:
-        """Remove the layer's own items at and below a path, tombstones too, so that lower ranks show again.
-
-        Raises `PathNotFound` at commit if there is none.
-        """
-        ...
-
-    def hide(self, path: str, layer: LayerLike = None) -> None:
-        """Mask a path and everything below it in lower ranks; the layer's own items there are removed."""
-        ...
-
-
-class Writer(Protocol):
-    """Who can change configuration. Every call is one revision, or none and an error of `trimtab.model.errors`."""
-
-    def edit(
-        self,
-        environment: str,
-        *,
-        author: str,
-        reason: str = "",
-        expect: int | None = None,
-        idempotency_key: str | None = None,
-        urgent: bool = False,
-    ) -> AbstractContextManager[Edit]:
-        """Edits that are committed at the end of the block, and dropped if it raises."""
-        ...
-
-    def rollback(
-        self, environment: str, to_revision: int, *, author: str, reason: str = "", pin: bool = False
-    ) -> RolledBack:
-        """Bring an environment's own items back to what they were, as a new revision."""
-        ...
-
-    def create_environment(
-        self,
-        name: str,
-        *,
-        parent: str | None = None,
-        dimensions: Sequence[str] | None = None,
-        author: str,
-        reason: str = "",
-    ) -> Committed:
-        """Create an environment, a root or one that inherits."""
-        ...
-
-    def forest(self) -> Forest:
-        """The environments and what they inherit from."""
         ...
 
 

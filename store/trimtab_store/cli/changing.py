@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import typer
 
@@ -12,20 +12,10 @@ from trimtab_store.cli.command import ValueCommand, command
 from trimtab_store.cli.output import print_json, print_lines
 from trimtab_store.cli.telling import some, tell
 from trimtab_store.cli.values import parse_value
-from trimtab_store.store import Store
-from trimtab_store.writer import LayerLike
+from trimtab_store.ports import Edits, Writer
 
 app = typer.Typer()
 PathArgument = Annotated[str, typer.Argument(metavar="PATH", help="Such as risk.global.max_leverage.")]
-
-
-class _Edits(Protocol):
-    """The operations that an edit and a dry run of one have in common."""
-
-    def set(self, path: str, value: object, layer: LayerLike = None) -> None: ...
-    def merge(self, path: str, value: object, layer: LayerLike = None) -> None: ...
-    def unset(self, path: str, layer: LayerLike = None) -> None: ...
-    def hide(self, path: str, layer: LayerLike = None) -> None: ...
 
 
 @command(app, "set", cls=ValueCommand)
@@ -76,21 +66,21 @@ def hide(path: PathArgument, given: options.Changing) -> None:
     _make(given, lambda edit: edit.hide(path, given.overlay))
 
 
-def _make(given: options.Changing, apply: Callable[[_Edits], None]) -> None:
+def _make(given: options.Changing, apply: Callable[[Edits], None]) -> None:
     where, why, who = given.where, given.reason if given.dry_run else given.why(given.where), given.who
-    with connecting.store(given.directory) as store:
+    with connecting.writer(given.directory) as writer:
         if given.dry_run:
-            _check(store, given, apply)
+            _check(writer, given, apply)
             return
-        with store.edit(
+        with writer.edit(
             where, author=who, reason=why, expect=given.expect, idempotency_key=given.key, urgent=given.urgent
         ) as edit:
             apply(edit)
         tell(edit.committed, given)
 
 
-def _check(store: Store, given: options.Changing, apply: Callable[[_Edits], None]) -> None:
-    with store.validate(given.where, author=given.who, expect=given.expect) as edit:
+def _check(writer: Writer, given: options.Changing, apply: Callable[[Edits], None]) -> None:
+    with writer.validate(given.where, author=given.who, expect=given.expect) as edit:
         apply(edit)
     found = edit.result
     if given.as_json:

@@ -1,4 +1,4 @@
-"""From options, variables and the data directory to a store."""
+"""From options, variables and the data directory to a store, or to what a command writes through."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 
 from trimtab.model.errors import DeniedError, SettingError, UnavailableError
 from trimtab_store.embedded import directory as data_directory
+from trimtab_store.ports import Writer
 from trimtab_store.store import SIGNING_KEY, Store
 
 DATABASE_URL: Final = "TRIMTAB_DATABASE_URL"
@@ -57,6 +58,13 @@ def store(directory: Path | None, *, as_owner: bool = False) -> Generator[Store]
     with Store.connect(
         database_url, redis_url=found.redis_url, signing_key=found.signing_key, pool_size=_CONNECTIONS
     ) as connected:
+        yield connected
+
+
+@contextlib.contextmanager
+def writer(directory: Path | None) -> Generator[Writer]:
+    """What a command that changes something writes through: all that it knows of a store."""
+    with store(directory) as connected:
         yield connected
 
 

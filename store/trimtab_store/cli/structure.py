@@ -63,8 +63,10 @@ def create(
     Example: trimtab env create paper-eu --parent production --reason "a paper copy for Europe"
     """
     why = given.why(name)
-    with connecting.store(given.directory) as store:
-        done = store.create_environment(name, parent=parent, dimensions=dimension or None, author=given.who, reason=why)
+    with connecting.writer(given.directory) as writer:
+        done = writer.create_environment(
+            name, parent=parent, dimensions=dimension or None, author=given.who, reason=why
+        )
         tell(done, given)
 
 
@@ -79,8 +81,8 @@ def inherit(
     Example: trimtab env inherit paper-eu staging --reason "production moved on"
     """
     why = given.why(name)
-    with connecting.store(given.directory) as store:
-        done = store.reparent_environment(name, None if parent == "-" else parent, author=given.who, reason=why)
+    with connecting.writer(given.directory) as writer:
+        done = writer.reparent_environment(name, None if parent == "-" else parent, author=given.who, reason=why)
         tell(done, given)
 
 
@@ -95,8 +97,8 @@ def dimensions(
     Example: trimtab env dimensions base region strategy venue mode node bot
     """
     why = given.why(root)
-    with connecting.store(given.directory) as store:
-        tell(store.declare_dimensions(root, names, author=given.who, reason=why), given)
+    with connecting.writer(given.directory) as writer:
+        tell(writer.declare_dimensions(root, names, author=given.who, reason=why), given)
 
 
 @command(epoch, "declare")
@@ -115,6 +117,6 @@ def declare(
 
     Example: trimtab epoch declare --from 10 --reason "restored from Sunday's backup" --lost "11 to 15"
     """
-    with connecting.store(given.directory) as store:
-        done = store.declare_epoch(head, reason=given.reason, author=given.who, lost=lost, above=above)
+    with connecting.writer(given.directory) as writer:
+        done = writer.declare_epoch(head, reason=given.reason, author=given.who, lost=lost, above=above)
         tell(done, given)

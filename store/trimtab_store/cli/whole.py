@@ -32,8 +32,8 @@ def rollback(
     Example: trimtab rollback 10 -e production --reason "bots refuse 12" --urgent --idempotency-key incident-7
     """
     why = given.why(given.where)
-    with connecting.store(given.directory) as store:
-        done = store.rollback(
+    with connecting.writer(given.directory) as writer:
+        done = writer.rollback(
             given.where,
             revision,
             author=given.who,
@@ -99,8 +99,8 @@ def import_file(
     """
     why = given.why(given.where)
     text = read_file(file)
-    with connecting.store(given.directory) as store:
-        done = store.import_environment(
+    with connecting.writer(given.directory) as writer:
+        done = writer.import_environment(
             text,
             format_of(form, file),
             environment=given.where,
