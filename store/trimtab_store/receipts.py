@@ -50,7 +50,7 @@ class FleetReceipts:
 
 
 def judge(members: Iterable[Member], position: Position) -> WaitOutcome:
-    """Who serves a position, who does not, and whose bindings refused it."""
+    """Who serves a position, who does not, and whose bindings refused it: those of a view that is held back, too."""
     served: list[str] = []
     stragglers: list[Straggler] = []
     refused: list[RefusedBinding] = []
@@ -58,10 +58,10 @@ def judge(members: Iterable[Member], position: Position) -> WaitOutcome:
         report = member.report
         if not (member.live or member.silent):
             continue
-        if not report.serves(position):
+        if report.serves(position):
+            served.append(report.agent)
+        else:
             stragglers.append(_straggler(member))
-            continue
-        served.append(report.agent)
         refused += [
             RefusedBinding(report.agent, report.environment, refusal.path, refusal.reason)
             for refusal in report.refused
