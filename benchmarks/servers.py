@@ -20,6 +20,7 @@ from trimtab_store.embedded.places import write_private
 from trimtab_store.embedded.postgres import PostgresServer
 from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.publish import Publisher
+from trimtab_store.snapshots import Snapshots
 from trimtab_store.store import Store
 
 AUTHOR = "bench"
@@ -66,9 +67,10 @@ class Stand:
     def fill(
         self, store: Store, environment: str, items: int, extra: Mapping[str, canonical.Json] | None = None
     ) -> None:
-        """Make a root environment that holds so many items, and some values more, by one import."""
+        """Make a root environment that holds so many items, and some values more, by one import and a snapshot."""
         store.create_environment(environment, author=AUTHOR, reason="measured")
         store.import_environment(exported(environment, items, extra=extra), author=AUTHOR, reason="measured")
+        Snapshots(store.database, self.key).make(environment)  # also of what is too little for one to be due
         if self.redis_url is not None:  # what a relay does within a second: the newest snapshot goes to Redis
             with contextlib.closing(Publisher.connect(self.database_url, self.redis_url)) as publisher:
                 [settled] = publisher.publish([environment], 60.0)
