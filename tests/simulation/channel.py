@@ -24,18 +24,28 @@ class Channel:
         struck = [fault for fault in CHANNEL_FAULTS if fault in self.active and loop.chance(0.4)]
         arriving = [(delay, notice)]
         for fault in struck:
-            self._fire(fault)
+            before = arriving
+            arriving = self._struck(fault, before, delay)
+            if arriving != before:
+                self._fire(fault)
             if fault == "lost":
-                return []
-            if fault == "duplicated":
-                arriving += [(delay + loop.between(0, 3), notice) for _ in range(loop.rng.randint(1, 3))]
-            elif fault == "reordered":
-                arriving = [(loop.between(0, 0.4), again) for _, again in arriving]
-            elif fault == "delayed":
-                arriving = [(at + loop.between(1, 15), again) for at, again in arriving]
-            else:
-                arriving = [(at, self._corrupt(again)) for at, again in arriving]
+                break
         return arriving
+
+    def _struck(
+        self, fault: str, arriving: list[tuple[float, Arrived | Named]], delay: float
+    ) -> list[tuple[float, Arrived | Named]]:
+        loop = self._loop
+        if fault == "lost":
+            return []
+        if fault == "duplicated":
+            notice = arriving[0][1]
+            return arriving + [(delay + loop.between(0, 3), notice) for _ in range(loop.rng.randint(1, 3))]
+        if fault == "reordered":
+            return [(loop.between(0, 0.4), again) for _, again in arriving]
+        if fault == "delayed":
+            return [(at + loop.between(1, 15), again) for at, again in arriving]
+        return [(at, self._corrupt(again)) for at, again in arriving]
 
     def _corrupt(self, notice: Arrived | Named) -> Arrived | Named:
         if isinstance(notice, Named) or not notice.message:

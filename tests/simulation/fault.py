@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tests.simulation.image import Plan
 from tests.simulation.node import Node
 from trimtab.replica.events import Source
 
@@ -20,6 +22,10 @@ class Subject:
 
     def _fire(self, kind: str) -> None:
         self._world.fire(kind)
+
+    def _submit(self, kind: str, plan: Plan) -> None:
+        """A commit that is a fault: it counts when it is committed."""
+        self._world.store.submit(replace(plan, fault=kind))
 
     def _node(self) -> Node:
         return self._rng.choice(self._world.nodes)
@@ -61,8 +67,10 @@ class Subject:
 
         self._later(low, high, mend)
 
-    def _redis_down(self) -> None:
+    def _redis_down(self, kind: str = "") -> None:
         world = self._world
+        if kind and world.redis.up:
+            self._fire(kind)
         self._disturb()
         world.redis.stop()
         for node in world.nodes:

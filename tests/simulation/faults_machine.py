@@ -34,14 +34,16 @@ class MachineFaults(Subject):
     def _disk_lost(self) -> None:
         node = self._node()
         if node.replica is not None and not node.suspended:
-            self._fire("disk lost")
+            if "applied" in node.disk.generations:
+                self._fire("disk lost")
             node.disk.lose()
             node.handle(PersistLost())
             self._commits(1)
 
     def _crash(self) -> None:
         node = self._node()
-        self._fire("crash")
+        if node.replica is not None:
+            self._fire("crash")
         self._commits(1)
         node.crash()
         self._loop.run_until(self._loop.now + self._loop.between(0.01, 3.0))
@@ -49,7 +51,8 @@ class MachineFaults(Subject):
 
     def _restart(self) -> None:
         node = self._node()
-        self._fire("clean restart")
+        if node.replica is not None:
+            self._fire("clean restart")
         node.stop()
         self._loop.run_until(self._loop.now + self._loop.between(0.01, 3.0))
         node.start()
@@ -79,12 +82,15 @@ class MachineFaults(Subject):
         self._quiet()
         self._world.commit_to(node.environment)
         self._loop.run_until(self._loop.now + 3)
+        quarantined = False
         for _ in range(3):
             node.crash()
             self._loop.run_until(self._loop.now + self._loop.between(0.1, 5.0))
             node.start()
+            quarantined = quarantined or node.life.quarantined is not None
             self._loop.run_until(self._loop.now + self._loop.between(0.1, 5.0))
-        self._fire("crash loop")
+        if quarantined:
+            self._fire("crash loop")
 
     def _wall(self) -> None:
         self._fire("wall clock jump")
@@ -107,6 +113,8 @@ class MachineFaults(Subject):
         self._world.usual_polls()
 
     def _poll(self) -> None:
-        self._fire("poll interval")
+        before = self._world.store.poll_after_ms
         self._world.store.poll_after_ms = self._rng.choice([200, 500, 3000])
+        if self._world.store.poll_after_ms != before:
+            self._fire("poll interval")
         self._later(3, 10, self._world.usual_polls)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.simulation.fault import Subject
-from tests.simulation.image import Plan
 
 
 class StoreFaults(Subject):
@@ -34,7 +34,8 @@ class StoreFaults(Subject):
         }
 
     def _primary_crash(self) -> None:
-        self._fire("primary crash")
+        if self._world.store.up:
+            self._fire("primary crash")
         self._world.store.crash()
         self._later(0.5, 15, self._world.store.restart)
 
@@ -51,20 +52,18 @@ class StoreFaults(Subject):
         self._later(1, 20, world.declare)
 
     def _epoch(self) -> None:
-        self._fire("epoch")
+        if self._world.store.up:
+            self._fire("epoch")
         self._world.store.declare_epoch()
 
     def _writer(self, *, killed: bool = False, frozen: bool = False) -> None:
-        plan = self._world.plan()
-        self._fire("writer killed" if killed else "writer frozen")
-        self._world.store.submit(
-            Plan(plan.environment, plan.edits, killed=killed, frozen=frozen, note=plan.note, urgent=plan.urgent)
-        )
+        self._world.store.submit(replace(self._world.plan(), killed=killed, frozen=frozen))
         self._commits(1)
 
     def _writers(self) -> None:
         """Many writers in one instant, one of whom changes the structure."""
-        self._fire("writers at once")
+        if self._world.store.up:
+            self._fire("writers at once")
         for _ in range(5):
             self._world.commit()
         self._world.store.submit(self._world.plans.structure("eu", self._rng.choice(["base", "production", "paper"])))
@@ -72,68 +71,61 @@ class StoreFaults(Subject):
             self._world.commit()
 
     def _relays(self) -> None:
-        self._fire("relays down")
+        if self._world.store.up and self._world.redis.up:
+            self._fire("relays down")
         self._disturb()
         self._world.publisher.stop_for(self._loop.between(3, 20))
         self._writer(killed=True)
 
     def _skewed(self) -> None:
         """A writer that does more than its change says: state, checksum and snapshot hold it, the change does not."""
-        self._fire("checksum differs")
         plan, more = self._world.plan(), self._world.plans.put("base", "strategy.unsaid", b"7").edits[0]
-        self._world.store.submit(Plan(plan.environment, plan.edits, unsaid=more, note=plan.note))
+        self._submit("checksum differs", replace(plan, unsaid=more, urgent=False))
 
     def _newer(self) -> None:
         """A change in a format that this program cannot read."""
-        self._fire("newer writer")
-        plan = self._world.plan()
-        self._world.store.submit(Plan(plan.environment, plan.edits, garbled=True, note=plan.note))
+        self._submit("newer writer", replace(self._world.plan(), garbled=True, urgent=False))
 
     def _reparent(self) -> None:
-        self._fire("environment re-parented")
-        self._world.store.submit(self._world.plans.structure("eu", self._rng.choice(["base", "production", "paper"])))
+        parent = self._rng.choice(["base", "production", "paper"])
+        self._submit("environment re-parented", self._world.plans.structure("eu", parent))
         self._commits(1)
 
     def _create(self) -> None:
         name = f"new{len(self._world.store.image.forest.parents)}"
         parent = self._rng.choice(["base", "production", "eu"])
-        self._fire("environment created")
         for _ in range(3):
             self._world.commit_to(parent)
-        self._world.store.submit(self._world.plans.structure(name, parent))
+        self._submit("environment created", self._world.plans.structure(name, parent))
         for _ in range(2):
             self._world.commit_to(parent)
 
     def _label(self) -> None:
         node = self._node()
-        self._fire("label change")
         environment = self._rng.choice(["base", node.environment])
         mode = self._rng.choice(["live", "paper"])
-        self._world.store.submit(self._world.plans.label(environment, node.identity["bot"], mode))
+        self._submit("label change", self._world.plans.label(environment, node.identity["bot"], mode))
 
     def _requirement(self) -> None:
         node = next((node for node in self._world.nodes if node.require), None)
         if node is None:
             return
-        self._fire("requirement violated")
         plans, store = self._world.plans, self._world.store
-        store.submit(plans.label(node.environment, node.identity["bot"], "live"))
+        self._submit("requirement violated", plans.label(node.environment, node.identity["bot"], "live"))
         self._commits(1)
         if self._loop.chance(0.5):
             self._later(0.5, 3, lambda: store.submit(plans.refused(urgent=self._loop.chance(0.5))))
         self._later(2, 15, lambda: store.submit(plans.label(node.environment, node.identity["bot"], "paper")))
 
     def _refused(self) -> None:
-        self._fire("value refused")
-        self._world.store.submit(self._world.plans.refused())
+        self._submit("value refused", self._world.plans.refused())
         self._commits(1)
 
     def _urgent(self) -> None:
         """Urgent edits while a value is refused."""
-        self._fire("urgent")
         world = self._world
         world.store.submit(world.plans.refused(urgent=self._loop.chance(0.3)))
-        self._later(0.1, 2, lambda: world.store.submit(world.plan(urgent=True)))
+        self._later(0.1, 2, lambda: self._submit("urgent", world.plan(urgent=True)))
         self._later(0.5, 4, world.commit)
 
     def _urgent_while_stopped(self) -> None:
@@ -141,8 +133,7 @@ class StoreFaults(Subject):
         node = next((node for node in self._world.nodes if node.require and node.hold == "all"), None)
         if node is None:
             return
-        self._fire("urgent while stopped")
-        store, plans, bot = self._world.store, self._world.plans, node.identity["bot"]
+        plans, bot = self._world.plans, node.identity["bot"]
         for plan in (
             plans.label(node.environment, bot, "live"),
             self._world.plan(urgent=True)
@@ -151,13 +142,12 @@ class StoreFaults(Subject):
             plans.refused(),
             plans.label(node.environment, bot, "paper"),
         ):
-            store.submit(plan)
+            self._submit("urgent while stopped" if plan.urgent else "", plan)
             self._loop.run_until(self._loop.now + 0.3)
 
     def _urgent_out_of_sight(self) -> None:
         """An urgent edit and a refused value, both behind a change that agents can only follow by a snapshot."""
         node = self._rng.choice([node for node in self._world.nodes if node.hold == "all"])
-        self._fire("urgent out of sight")
         world, plans = self._world, self._world.plans
         self._cut_node(node, ("redis", "postgres"), 2, 8)
         self._newer()
@@ -166,6 +156,6 @@ class StoreFaults(Subject):
             plans.refused(),
         ):
             self._loop.run_until(self._loop.now + 0.3)
-            world.store.submit(plan)
+            self._submit("urgent out of sight" if plan.urgent else "", plan)
         self._loop.run_until(self._loop.now + 0.3)
         world.store.sign(sorted(world.store.image.lines))

@@ -59,22 +59,21 @@ class WireFaults(Subject):
 
     def _forge(self, name: str) -> None:
         self._disturb()
-        self._fire(name)
-        trick: Callable[[str], None] = getattr(self._forger, name)
-        trick(self._line())
-        if name == "poisoned":
+        trick: Callable[[str], bool] = getattr(self._forger, name)
+        worked = trick(self._line())
+        if worked:
+            self._fire(name)
+        if worked and name == "poisoned":
             self._world.redis_poisoned = True
             self._later(5, 30, self._world.clean_redis)
 
     def _redis_restart(self) -> None:
-        self._fire("redis restart")
-        self._redis_down()
+        self._redis_down("redis restart")
         self._world.redis.restart(None)
         self._commits(1)
 
     def _redis_outage(self) -> None:
-        self._fire("redis outage")
-        self._redis_down()
+        self._redis_down("redis outage")
         self._commits(2)
         dump = self._world.redis.dump() if self._loop.chance(0.5) else None
 
@@ -90,7 +89,8 @@ class WireFaults(Subject):
             self._later(1, 10, self._old_dump)
             self._commits(2)
             return
-        self._fire("old dump")
+        if self._dump != self._world.redis.keys:
+            self._fire("old dump")
         self._redis_down()
         self._world.redis.restart(self._dump)
         self._dump = {}
@@ -101,31 +101,38 @@ class WireFaults(Subject):
         self._disturb(node)
         node.wire.lose_subscription(silently=self._loop.chance(0.5))
         self._world.redis.cap = 1
+        before = self._world.redis.of(node.environment).trimmed
         self._commits(3)
         if self._loop.chance(0.5):
             self._cut_node(node, ("postgres",), 20, 30)
 
         def end() -> None:
-            self._fire("trimmed stream")
+            if self._world.redis.of(node.environment).trimmed > before:
+                self._fire("trimmed stream")
             self._world.redis.cap = 20
 
         self._later(4, 15, end)
 
     def _cut(self, first: Source, *more: Source) -> None:
+        node = self._node()
         sources = (first, *more)
-        self._fire("cut from both" if more else f"cut from {first}")
-        self._cut_node(self._node(), sources, 2, 40)
+        if not node.wire.cut.intersection(sources):
+            self._fire("cut from both" if more else f"cut from {first}")
+        self._cut_node(node, sources, 2, 40)
         self._commits(2)
 
     def _lose(self, *, silently: bool) -> None:
-        self._fire("silently resubscribed" if silently else "subscription lost")
-        self._node().wire.lose_subscription(silently=silently)
+        wire = self._node().wire
+        if wire.session is not None:
+            self._fire("silently resubscribed" if silently else "subscription lost")
+        wire.lose_subscription(silently=silently)
         self._commits(1)
 
     def _redis_alone(self) -> None:
         """An agent that cannot reach Postgres misses a change on the channel; Redis has it."""
         node = self._node()
-        self._fire("redis alone")
+        if node.wire.session is not None and "postgres" not in node.wire.cut:
+            self._fire("redis alone")
         node.wire.cut.add("postgres")
         node.wire.slow_to_subscribe = 2.0
 
@@ -141,9 +148,8 @@ class WireFaults(Subject):
 
     def _slow(self) -> None:
         node = self._node()
-        self._fire("slow answers")
         self._disturb(node)
-        node.wire.slow = self._loop.between(0.5, 6.0)
+        node.wire.slow, node.wire.slowed = self._loop.between(0.5, 6.0), False
         self._commits(2)
 
         def mend() -> None:

@@ -23,70 +23,73 @@ STORM_SECONDS = 3.0
 
 
 class Forger:
-    """What he does to one environment, one method each."""
+    """What he does to one environment, one method each. Each says whether anybody was there to hear of it."""
 
     def __init__(self, world: World) -> None:
         self._world, self._rng = world, world.loop.rng
 
-    def forged(self, environment: str) -> None:
+    def forged(self, environment: str) -> bool:
         """The very next link, right in everything but the key."""
         entry = self._next(environment)
-        if entry is not None:
-            self._world.redis.announce(environment, Arrived(entry.raw))
+        return entry is not None and self._announce(environment, Arrived(entry.raw))
 
-    def foreign(self, environment: str) -> None:
+    def foreign(self, environment: str) -> bool:
         """A message of another environment, signed by us."""
         others = [raw for raw, key in self._world.oracle.messages.items() if key.environment != environment]
-        self._world.redis.announce(environment, Arrived(self._rng.choice(others)))
+        return self._announce(environment, Arrived(self._rng.choice(others)))
 
-    def replayed(self, environment: str) -> None:
+    def replayed(self, environment: str) -> bool:
         """Messages of ours from the past, those of a lost history too."""
         ours = [raw for raw, key in self._world.oracle.messages.items() if key.environment == environment]
-        for _ in range(3):
-            if ours:
-                self._world.redis.announce(environment, Arrived(self._rng.choice(ours)))
+        return self._announce(environment, *[Arrived(self._rng.choice(ours)) for _ in range(3) if ours])
 
-    def tampered(self, environment: str) -> None:
+    def tampered(self, environment: str) -> bool:
         """A message of ours with another change, or other fields in its link."""
         entry = self._world.store.image.head(environment)
         if entry is None:
-            return
+            return False
         header, _, change = entry.raw.partition(b"\n")
         revision = entry.position.revision
         more = str(revision + 1).encode()
-        for raw in (
+        false = (
             header + b"\n" + change.replace(b"sim", b"mis"),
             header.replace(b'"revision":%d' % revision, b'"revision":' + more) + b"\n" + change,
             header.replace(b'"epoch":1', b'"epoch":2') + b"\n" + change,
             change,
-        ):
-            self._world.redis.announce(environment, Arrived(raw))
+        )
+        return self._announce(environment, *map(Arrived, false))
 
-    def hinted(self, environment: str) -> None:
+    def hinted(self, environment: str) -> bool:
         """Names of revisions that nobody made."""
         epoch, revision = self._world.store.image.epoch, self._world.store.image.revision
-        for position in (Position(epoch, revision + 10**6), Position(epoch + 7, 3)):
-            self._world.redis.announce(environment, Named(position))
+        return self._announce(environment, Named(Position(epoch, revision + 10**6)), Named(Position(epoch + 7, 3)))
 
-    def storm(self, environment: str) -> None:
-        """All of it, again and again."""
-        tricks: list[Callable[[str], None]] = [self.forged, self.tampered, self.hinted, self.replayed]
-        for number in range(STORM):
-            self._world.loop.after(STORM_SECONDS * number / STORM, partial(tricks[number % len(tricks)], environment))
+    def storm(self, environment: str) -> bool:
+        """All of it, again and again; the first of it at once."""
+        tricks: list[Callable[[str], bool]] = [self.forged, self.tampered, self.hinted, self.replayed]
+        for number in range(1, STORM):
+            self._world.loop.after(
+                STORM_SECONDS * number / STORM, partial(_do, tricks[number % len(tricks)], environment)
+            )
+        return tricks[0](environment)
 
-    def poisoned(self, environment: str) -> None:
+    def poisoned(self, environment: str) -> bool:
         """Stream, head and snapshot in Redis are his."""
         entry = self._next(environment)
         other = "paper" if environment != "paper" else "base"
-        if entry is None:
-            return
+        if entry is None or not self._world.redis.up:
+            return False
         keys = self._world.redis.of(environment)
         foreign = self._world.store.image.snapshots.get(other)
         false = self._rng.choice([self._snapshot(environment, entry), foreign])
         self._world.redis.keys[environment] = Keys(
             head=(entry.position, entry.hash), stream=[*keys.stream, entry], snapshot=false, trimmed=keys.trimmed
         )
-        self._world.redis.announce(environment, Named(entry.position))
+        self._announce(environment, Named(entry.position))
+        return True
+
+    def _announce(self, environment: str, *notices: Arrived | Named) -> bool:
+        return sum(self._world.redis.announce(environment, notice) for notice in notices) > 0
 
     def _next(self, environment: str) -> Entry | None:
         head, state = self._world.store.image.head(environment), self._world.store.image.states.get(environment)
@@ -111,3 +114,7 @@ class Forger:
         body = snapshots.encode(snapshot)
         statement = snapshots.sign(snapshot, body, self._world.forger_key).encode()
         return Signed(snapshot.position, entry.hash, statement, body)
+
+
+def _do(trick: Callable[[str], bool], environment: str) -> None:
+    trick(environment)

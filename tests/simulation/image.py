@@ -56,7 +56,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a writer wants. `unsaid` and `garbled` make a writer whose change does not say what it does."""
+    """What a writer wants. `unsaid` and `garbled` make a writer whose change does not say what it does.
+
+    `fault` is the kind of fault that takes effect with it, if any.
+    """
 
     environment: str
     edits: tuple[LeafEdit, ...] = ()
@@ -67,6 +70,7 @@ class Plan:
     frozen: bool = False
     killed: bool = False
     note: str = ""
+    fault: str = ""
 
 
 def written(plan: Plan) -> bytes:
@@ -110,6 +114,9 @@ class Watcher:
     def committed(self, image: Image, entries: Mapping[str, Entry], before: Image) -> None: ...
 
     def publish(self, image: Image, environments: Sequence[str]) -> None: ...
+
+    def fire(self, kind: str) -> None:
+        """A fault took effect."""
 
     def highest_seen(self) -> Position:
         """The highest epoch and the highest revision that Redis or an agent's report knows."""

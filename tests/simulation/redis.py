@@ -97,10 +97,12 @@ class Redis:
         """How a change is announced: whole if it is short."""
         return Arrived(entry.raw) if len(entry.raw) <= INLINE_BYTES else Named(entry.position)
 
-    def announce(self, environment: str, notice: Arrived | Named) -> None:
-        """PUBLISH: whoever is subscribed at this instant, once, if all goes well."""
-        for session in [session for session in self.sessions if session.environment == environment]:
+    def announce(self, environment: str, notice: Arrived | Named) -> int:
+        """PUBLISH: whoever is subscribed at this instant, once, if all goes well; how many these are."""
+        subscribed = [session for session in self.sessions if session.environment == environment]
+        for session in subscribed:
             session.deliver(notice)
+        return len(subscribed)
 
     def dump(self) -> dict[str, Keys]:
         """What a save would write."""

@@ -95,6 +95,7 @@ class Store:
         self.locked(commit)
         if commit.plan.frozen:
             self.trace.note(self.loop.now, "store", "writer frozen", commit.plan.environment)
+            self.watcher.fire("writer frozen")
             self.loop.after(LOCK_SECONDS, lambda: self._release(commit))
         else:
             self.loop.after(self.loop.between(0.001, 0.03), lambda: self._commit(commit))
@@ -121,6 +122,8 @@ class Store:
         by = Extension(text, plan.environment, done, reach, Position(before.epoch, revision), plan.urgent)
         image, entries = extend(self.key, self.loop.now, structured, by)
         self._enter(image, entries, text, [told(plan.unsaid)] if plan.unsaid else [])
+        if plan.fault and (plan.structure is None or forest != before.forest):
+            self.watcher.fire(plan.fault)
         self.acknowledge(commit, revision, text)
         self._release(commit)
         self._follow_up(plan, image, entries)
@@ -135,6 +138,7 @@ class Store:
             self.loop.after(self.loop.between(0.005, 0.3), lambda: self.sign(reach))
         if plan.killed:
             self.trace.note(self.loop.now, "store", "writer killed", f"after {image.revision}")
+            self.watcher.fire("writer killed")
         else:
             self.loop.after(self.loop.between(0.0005, 0.02), lambda: self.watcher.publish(image, reach))
 

@@ -29,13 +29,14 @@ class Wire:
     """One agent's connections. `cut` names the feeds that it cannot reach; times are in seconds.
 
     `misrouted` is the lag of a standby that answers instead of the primary, `slow` what an answer may take,
-    `slow_to_subscribe` what a subscription may take; 0 for neither.
+    `slow_to_subscribe` what a subscription may take; 0 for neither. `slowed`: whether an answer was slow since.
     """
 
     def __init__(self, node: Node) -> None:
         self._node, self._loop = node, node.loop
         self.cut: set[Source] = set()
         self.misrouted = self.slow = self.slow_to_subscribe = 0.0
+        self.slowed = False
         self.disturbed_at = 0.0
         self.session: Session | None = None
 
@@ -98,6 +99,9 @@ class Wire:
         """Carry a request there and its answer back; the answer is of some instant between."""
         life = self._node.lives
         there, back = self._latency(), self._latency()
+        if self.slow and not self.slowed:
+            self.slowed = True
+            self._node.world.fire("slow answers")
         failed = RequestFailed(source=source, request=request, reason="unreachable")
 
         def arrive() -> None:

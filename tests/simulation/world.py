@@ -83,7 +83,7 @@ class World(Watcher):
     # -- what the parts ask and tell -----------------------------------------------------------------------------------
 
     def fire(self, kind: str) -> None:
-        """A fault took effect."""
+        """A fault took effect: what was struck and changed nothing does not count."""
         self.fired[kind] += 1
 
     def count(self, node: Node, event: Event) -> None:
