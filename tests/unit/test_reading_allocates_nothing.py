@@ -47,8 +47,13 @@ FACES: Mapping[str, Callable[[Agent], Any]] = {"agent": lambda agent: agent, "pi
 def test_a_read_of_a_leaf_allocates_nothing(agent: Agent, face: str, path: str) -> None:
     mapping = FACES[face](agent)
     assert mapping[path] == LEAVES[path]
-    assert blocks_kept(mapping, path) < SLACK
-    assert bytes_used(mapping, path) == bytes_used(dict(LEAVES), path)
+    assert least(blocks_kept, mapping, path) < SLACK
+    assert least(bytes_used, mapping, path) == least(bytes_used, dict(LEAVES), path)
+
+
+def least(measure: Callable[[Mapping[str, object], str], int], mapping: Mapping[str, object], path: str) -> int:
+    """The least of a few measurements: other threads of the process, which may run in between, can only add."""
+    return min(measure(mapping, path) for _ in range(5))
 
 
 def blocks_kept(mapping: Mapping[str, object], path: str) -> int:
