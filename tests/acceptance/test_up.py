@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-import shlex
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.up import processes_of, running, trimtab
+from tests.support.up import processes_of, running, trimtab, variables
 from trimtab_store.embedded.process import wait_until
 
 LEVERAGE = "risk.global.max_leverage"
 SET = ("set", LEVERAGE, "--environment", "production", "--layer", "bot=mm-btc", "--reason", "a test", "--wait", "30s")
+
+IMPATIENT = (0.2, 0.2, 0.2, 0.2)
+"""Seconds between one Ctrl-C and the next."""
 
 
 def demo(directory: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
@@ -99,7 +102,35 @@ def test_an_interrupted_start_leaves_nothing_running_and_hinders_no_later_one(
         assert "Loaded 401 items into 5 environments" in up.screen
 
 
-def test_the_commands_that_are_shown_work_as_they_are(short_directory: Path) -> None:
+def test_ctrl_c_goes_to_the_whole_group_and_everything_ends_in_order_all_the_same(short_directory: Path) -> None:
+    directory = short_directory / "d"
+    stopped = f"Stopped. The data stay in {directory}.\n"
+    with running(directory) as up:
+        up.wait_live()
+        assert trimtab(*SET[:2], "1.25", *SET[2:], "--directory", str(directory)).returncode == 0
+        assert up.interrupt() == 0
+        assert up.screen.endswith(stopped)
+        assert "Traceback" not in up.screen
+        assert processes_of(directory) == []
+    with running(directory) as up:
+        up.wait_live()
+        assert up.interrupt(0.05, *IMPATIENT) == 0
+        assert up.screen.endswith(stopped)
+        assert "Traceback" not in up.screen
+        assert processes_of(directory) == []
+    # `make up` as it is typed, but for what installs into the environment that these tests run in
+    make = ["make", "--assume-old=install", "up", f"ARGS=--directory {directory}"]
+    with running(directory, command=make) as up:
+        up.wait_live()
+        assert "1.25 " in up.screen.rpartition("commit to")[2], "the value of the first run"
+        assert up.interrupt(*IMPATIENT) in {0, 2, -signal.SIGINT}
+        assert stopped in up.screen
+        assert "Traceback" not in up.screen
+        assert processes_of(directory) == []
+        assert not [*directory.glob("*/socket"), *directory.glob("servers.json")]
+
+
+def test_the_commands_that_are_shown_work_exactly_as_they_are_printed(short_directory: Path) -> None:
     directory = short_directory / "d"
     with running(directory) as up:
         up.wait_live()
@@ -107,10 +138,18 @@ def test_the_commands_that_are_shown_work_as_they_are(short_directory: Path) -> 
         typed = [line for line in hint.splitlines() if line]
         assert len(typed) == 3
         for line in typed:
-            words = shlex.split(line)
-            done = trimtab(*words[words.index("trimtab_store") + 1 if "trimtab_store" in words else 1 :])
-            assert done.returncode == 0, done
+            done = type_in_shell(line)
+            assert (done.returncode, done.stderr) == (0, ""), done
         up.wait_for(
             lambda text: "mode=live" in text.rpartition("commit to")[2].partition("mm-btc")[2].partition("mr-eth")[0],
             "mm-btc went live",
         )
+        program = typed[2].partition(" status ")[0]
+        assert "mm-btc" in type_in_shell(f"{program} status -e production", TRIMTAB_DIRECTORY=str(directory)).stdout
+
+
+def type_in_shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """What a person gets who types this in another terminal in the same folder."""
+    return subprocess.run(
+        ["/bin/sh", "-c", line], check=False, capture_output=True, text=True, timeout=90, env=variables() | more
+    )

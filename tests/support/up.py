@@ -12,19 +12,21 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from trimtab_store.embedded.process import wait_until
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "trimtab_store"]
 PATIENCE = 90.0
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def variables() -> dict[str, str]:
-    """The environment without what would name another store."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
+    """The environment without what would name another store, or speak to a `make` that is started here."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("TRIMTAB_", "MAKE", "MFLAGS"))}
 
 
 def trimtab(*arguments: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
@@ -46,14 +48,15 @@ def processes_of(directory: Path) -> list[str]:
 
 
 class Up:
-    """One run on a terminal. `screen` is everything that it wrote, without escapes."""
+    """One run on a terminal, by default of `trimtab up`. `screen` is everything that it wrote, without escapes."""
 
-    def __init__(self, directory: Path, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, directory: Path, arguments: Sequence[str] = (), command: Sequence[str] | None = None) -> None:
         self.directory = directory
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
         self.process = subprocess.Popen(
-            [*PROGRAM, "up", "--directory", str(directory), *arguments],
+            command or [*PROGRAM, "up", "--directory", str(directory), *arguments],
+            cwd=ROOT if command else None,
             stdin=subprocess.DEVNULL,
             stdout=theirs,
             stderr=theirs,
@@ -85,6 +88,16 @@ class Up:
         self._reader.join(10)
         return code
 
+    def interrupt(self, *again: float) -> int:
+        """Ctrl-C as a terminal sends it, to every process of the group, and again after so many seconds; the code."""
+        for pause in (0, *again):
+            time.sleep(pause)
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGINT)
+        code = self.process.wait(PATIENCE)
+        self._reader.join(10)
+        return code
+
     def close(self) -> None:
         """Whatever happened, leave nothing running."""
         if self.process.poll() is None:
@@ -101,9 +114,9 @@ class Up:
 
 
 @contextlib.contextmanager
-def running(directory: Path, *arguments: str) -> Generator[Up]:
+def running(directory: Path, *arguments: str, command: Sequence[str] | None = None) -> Generator[Up]:
     """A run that is certainly over after the block."""
-    made = Up(directory, arguments)
+    made = Up(directory, arguments, command)
     try:
         yield made
     finally:

@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -138,8 +139,19 @@ def test_a_result_is_readable() -> None:
     assert lines[-1] == ["60", "changes,", "0", "lost"]
 
 
-def test_the_first_signal_ends_it_and_later_ones_do_not_disturb() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.fixture
+def handlers() -> Iterator[list[object]]:
+    """The handlers of this process as they are, and will be again."""
+    before = {number: signal.getsignal(number) for number in ending.SIGNALS}
+    yield list(before.values())
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_the_first_signal_ends_it_and_later_ones_do_not_disturb(handlers: list[object]) -> None:
+    with ending.in_order():
+        assert [signal.getsignal(number) for number in ending.SIGNALS] != handlers
+    assert [signal.getsignal(number) for number in ending.SIGNALS] == handlers
     reached = False
 
     def end_often() -> None:
@@ -154,7 +166,8 @@ def test_the_first_signal_ends_it_and_later_ones_do_not_disturb() -> None:
     with ending.in_order(), pytest.raises(KeyboardInterrupt):
         end_often()
     assert reached
-    assert signal.getsignal(signal.SIGTERM) is before
+    # whoever goes on pressing Ctrl-C does not kill what is ending in order
+    assert [signal.getsignal(number) for number in ending.SIGNALS] == [signal.SIG_IGN] * len(ending.SIGNALS)
 
 
 def test_without_a_checkout_the_missing_example_fleet_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

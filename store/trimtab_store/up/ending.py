@@ -13,7 +13,10 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def in_order() -> Generator[None]:
-    """Within the block the first of `SIGNALS` raises KeyboardInterrupt in the main thread; later ones do nothing."""
+    """Within the block the first of `SIGNALS` raises KeyboardInterrupt in the main thread; later ones do nothing.
+
+    Nor do they after a block that ended so: the process is about to end with a code that says how that went.
+    """
     asked = False
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -27,4 +30,4 @@ def in_order() -> Generator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if asked else handler)
