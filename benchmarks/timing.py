@@ -83,6 +83,28 @@ def current_field_loop(target: Any) -> Batch:
     return batch
 
 
+def call_loop(target: Callable[[], Any]) -> Batch:
+    """A batch of `target()`; returns nanoseconds for one call."""
+
+    def batch() -> float:
+        o = target
+        begins = time.perf_counter_ns()
+        for _ in range(BATCH):
+            o()
+            o()
+            o()
+            o()
+            o()
+            o()
+            o()
+            o()
+            o()
+            o()
+        return (time.perf_counter_ns() - begins) / (BATCH * UNROLLED)
+
+    return batch
+
+
 def interleave(batches: Mapping[str, Batch], rounds: int) -> dict[str, list[float]]:
     """Run every batch once per round, in turn, after some rounds to warm up."""
     found: dict[str, list[float]] = {name: [] for name in batches}
