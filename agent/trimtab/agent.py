@@ -168,6 +168,11 @@ class Agent(Reader):
         """How stale the category of a path may become before its reader should care, in seconds."""
         return documents.max_staleness(path.partition(".")[0])
 
+    @property
+    def too_stale(self) -> tuple[str, ...]:
+        """The categories of the served view that are staler now than `max_staleness` allows."""
+        return documents.too_stale(self.held.view.categories(), self.staleness_seconds)
+
     # -- news ----------------------------------------------------------------------------------------------------------
 
     def on_change(self, pattern: str, callback: Callable[[ChangeEvent], object]) -> Subscription:

@@ -20,6 +20,7 @@ from trimtab import clock, keeper
 from trimtab.errands import Errands
 from trimtab.feeds.feed import Feed
 from trimtab.keeper import Keeper
+from trimtab.model import documents
 from trimtab.model.links import START
 from trimtab.model.reports import Report
 from trimtab.model.snapshots import Snapshot
@@ -285,6 +286,7 @@ class Follower:
         now = clock.now()
         freshness = replica.freshness
         alarms = {**replica.alarms(now), **{name: text for name, (text, _) in self._alarms.items()}}
+        staleness = freshness.staleness(now)
         same_epoch = freshness.proven.epoch == held.position.epoch
         return Report(
             agent=self._plan.agent,
@@ -294,10 +296,11 @@ class Follower:
             revision=held.position.revision,
             proven=freshness.proven.revision if same_epoch else 0,
             status=freshness.status(now),
-            staleness_seconds=freshness.staleness(now),
+            staleness_seconds=staleness,
             hash=held.hash.hex(),
             refused=(*self._face.refusals(), *replica.serving.held),
             alarms=tuple(f"{name}: {text}" for name, text in alarms.items()),
+            too_stale=documents.too_stale(held.view.categories(), staleness),
             closed=closed,
         )
 

@@ -90,7 +90,7 @@ class Fleet:
             raise UnavailableError("Redis is not configured")
         fleets, now = self._channel.fleets(environments)
         return [
-            Member(report, max(0.0, now - report.at))
+            Member(report, abs(now - report.at))  # who writes a date of the future must not be live for ever
             for environment, fleet in fleets.items()
             for agent, text in fleet.items()
             if (report := read(environment, agent, text)) is not None

@@ -91,7 +91,7 @@ class Relay:
                 old = {
                     agent: text
                     for agent, text in fleet.items()
-                    if (report := read(environment, agent, text)) is None or now - report.at > FORGET_SECONDS
+                    if (report := read(environment, agent, text)) is None or abs(now - report.at) > FORGET_SECONDS
                 }
                 gone += self._channel.prune(environment, old)
         except redis.RedisError as error:

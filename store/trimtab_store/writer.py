@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, Self, TypeAlias
+from typing import Final, Protocol, Self, TypeAlias
 
 from trimtab.model.canonical import Json
 from trimtab.model.errors import NotServedEverywhere, UsageError
@@ -18,6 +18,10 @@ from trimtab.model.links import Position
 
 LayerLike: TypeAlias = "str | Mapping[str, str] | Selector | None"
 """A layer as callers name it: None or `"common"`, `"mode=live"`, `{"mode": "live"}`, or a selector."""
+
+
+_SAID_CHARACTERS: Final = 300
+"""Of what one agent is named with: agents write these, and none takes a screen for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class WaitOutcome:
         missing += [f"{one.agent} refuses {one.path}: {one.reason}" for one in self.refused]
         raise NotServedEverywhere(
             "The revision is committed, but not served everywhere yet",
-            "; ".join(missing[:20]),
+            "; ".join(one[:_SAID_CHARACTERS] for one in missing[:20]),
             "See `trimtab status`; agents that come back catch up by themselves",
         )
 

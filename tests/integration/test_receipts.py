@@ -142,6 +142,14 @@ def test_a_silent_agent_is_named_for_ten_minutes_and_not_waited_for(
     assert outcome.stragglers[0].why.startswith("silent for 2")
 
 
+def test_an_agent_that_dates_its_report_itself_is_not_waited_for_for_ever(
+    client: redis.Redis, redis_server: RedisServer
+) -> None:
+    send(client, report("future", 4))
+    age(client, "future", -3600)
+    assert FleetReceipts(None, redis_server.url).served(PRODUCTION, Position(1, 5), 60) == WaitOutcome()
+
+
 def test_a_binding_that_refused_the_revision_is_named(client: redis.Redis, redis_server: RedisServer) -> None:
     refused = (Refusal("risk.global", 5, "too high"), Refusal("old", 3, "another matter"))
     send(client, report("a", 5, refused=refused))

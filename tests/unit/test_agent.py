@@ -23,6 +23,7 @@ from tests.support.world import World, eventually, world
 from trimtab import Agent, Changed, Status
 from trimtab.feeds.disk import sealed
 from trimtab.files import DirectoryFiles
+from trimtab.model import documents
 from trimtab.model.errors import (
     DirectoryHeld,
     EnvironmentNotFound,
@@ -378,6 +379,26 @@ def test_reports_go_through_postgres_when_redis_is_down(made: World) -> None:
     made.connect()
     assert eventually(lambda: made.postgres.reports)
     assert made.redis.reports == []
+
+
+def test_what_is_staler_than_its_category_allows_is_named_and_reported(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MAX_STALENESS_SECONDS", {"risk": 0.3, "token": 0.0})
+    agent = made.connect()
+    assert eventually(lambda: agent.status is Status.LIVE)
+    made.postgres.down = "away"
+    assert eventually(lambda: agent.too_stale)
+    assert (agent.too_stale, agent.staleness_seconds > 0.3) == (("risk",), True)
+    assert eventually(lambda: made.redis.reports and decode(made.redis.reports[-1]).too_stale == ("risk",), 10)
+    made.postgres.down = None
+    assert eventually(lambda: not agent.too_stale)
+
+
+def test_every_category_is_too_stale_that_nobody_ever_certified(made: World) -> None:
+    made.postgres.down = "away"
+    agent = made.connect()
+    assert (agent.status, agent.too_stale) == (Status.OFFLINE, ("risk", "trading"))
 
 
 # -- the directory -----------------------------------------------------------------------------------------------------

@@ -29,3 +29,10 @@ def documents_of(touched: Iterable[str]) -> tuple[str, ...]:
 def max_staleness(category: str) -> float:
     """How stale a category may be before a reader should care, in seconds (DESIGN §6)."""
     return MAX_STALENESS_SECONDS.get(category, DEFAULT_MAX_STALENESS_SECONDS)
+
+
+def too_stale(categories: Iterable[str], staleness_seconds: float) -> tuple[str, ...]:
+    """Those of some categories whose `max_staleness` is exceeded, sorted; while nothing can be, none is looked at."""
+    if staleness_seconds <= min(DEFAULT_MAX_STALENESS_SECONDS, *MAX_STALENESS_SECONDS.values()):
+        return ()
+    return tuple(sorted(name for name in categories if staleness_seconds > max_staleness(name)))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -20,6 +20,11 @@ STRAGGLER_SECONDS: Final = 600.0
 REPORT_SECONDS: Final = 5.0
 """How often an agent reports when nothing happens."""
 MAX_REPORT_BYTES: Final = 64 * 1024
+_AGENT_BYTES: Final = 255
+_TEXT_CHARACTERS: Final = 500
+"""Of one reason or alarm."""
+_NUMBERS: Final = range(2**62)
+"""What a revision or an epoch can be: no report may drive the store's numbers to where there are no higher ones."""
 
 
 class Status(StrEnum):
@@ -46,8 +51,9 @@ class Refusal:
 class Report:
     """One agent's report. `epoch` and `revision` name the served view, `proven` the store revision that proves it.
 
-    `staleness_seconds` is infinite while nothing was ever certified: null in JSON, which has no infinity. `at` is
-    stamped by the server that takes the report, in seconds of its clock.
+    `staleness_seconds` is infinite while nothing was ever certified: null in JSON, which has no infinity. `too_stale`
+    are the categories for which that is too much. `at` is stamped by the server that takes the report, in seconds of
+    its clock.
     """
 
     agent: str
@@ -61,6 +67,7 @@ class Report:
     hash: str = ""
     refused: tuple[Refusal, ...] = ()
     alarms: tuple[str, ...] = ()
+    too_stale: tuple[str, ...] = ()
     closed: bool = False
     at: float = field(default=0.0)
 
@@ -69,8 +76,10 @@ class Report:
         fields: dict[str, object] = {**asdict(self), "status": self.status.value, "labels": dict(self.labels)}
         text = b""
         for kept in (50, 20, 5, 1, 0):
-            fields["refused"] = [{**asdict(one), "reason": one.reason[:500]} for one in self.refused[:kept]]
-            fields["alarms"] = [alarm[:500] for alarm in self.alarms[:kept]]
+            refused = self.refused[:kept]
+            fields["refused"] = [{**asdict(one), "reason": one.reason[:_TEXT_CHARACTERS]} for one in refused]
+            fields["alarms"] = [alarm[:_TEXT_CHARACTERS] for alarm in self.alarms[:kept]]
+            fields["too_stale"] = self.too_stale[:kept]
             text = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
             if len(text) <= MAX_REPORT_BYTES:
                 return text
@@ -90,19 +99,20 @@ def decode(text: bytes) -> Report:
     try:
         fields = orjson.loads(text)
         return Report(
-            agent=str(fields["agent"]),
-            environment=str(fields["environment"]),
-            labels={str(name): str(label) for name, label in fields["labels"].items()},
-            epoch=int(fields["epoch"]),
-            revision=int(fields["revision"]),
-            proven=int(fields["proven"]),
+            agent=_name(fields["agent"]),
+            environment=_text(fields["environment"]),
+            labels={_text(name): _text(label) for name, label in fields["labels"].items()},
+            epoch=_number(fields["epoch"]),
+            revision=_number(fields["revision"]),
+            proven=_number(fields["proven"]),
             status=Status(fields["status"]),
             staleness_seconds=_staleness(fields["staleness_seconds"]),
-            hash=str(fields["hash"]),
-            refused=tuple(Refusal(str(r["path"]), int(r["revision"]), str(r["reason"])) for r in fields["refused"]),
-            alarms=tuple(str(alarm) for alarm in fields["alarms"]),
-            closed=bool(fields["closed"]),
-            at=float(fields["at"]),
+            hash=_text(fields["hash"]),
+            refused=tuple(_refusal(one) for one in _list(fields["refused"])),
+            alarms=tuple(_text(alarm)[:_TEXT_CHARACTERS] for alarm in _list(fields["alarms"])),
+            too_stale=tuple(_text(category) for category in _list(fields.get("too_stale", []))),
+            closed=_flag(fields["closed"]),
+            at=_seconds(fields["at"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueRefused(
@@ -110,9 +120,46 @@ def decode(text: bytes) -> Report:
         ) from error
 
 
+def _refusal(fields: Mapping[str, object]) -> Refusal:
+    return Refusal(_text(fields["path"]), _number(fields["revision"]), _text(fields["reason"])[:_TEXT_CHARACTERS])
+
+
+def _name(value: object) -> str:
+    name = _text(value)
+    if not 0 < len(name.encode()) <= _AGENT_BYTES:
+        raise ValueError("agent")
+    return name
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("text")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise TypeError("list")
+    return value  # pyright: ignore[reportUnknownVariableType] - of anything
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("flag")
+    return value
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or value not in _NUMBERS:
+        raise ValueError("number")
+    return value
+
+
 def _staleness(value: object) -> float:
-    if value is None:
-        return math.inf
+    return math.inf if value is None else _seconds(value)
+
+
+def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise ValueError("staleness")
+        raise ValueError("seconds")
     return float(value)

@@ -42,6 +42,13 @@ class View:
         """The paths of every leaf: scalars, arrays and empty objects. Nothing is decoded."""
         return (path for path, _ in resolution.leaves(self.index.branches) if path)
 
+    def categories(self) -> Iterator[str]:
+        """The first segments of every path, such as `risk`, in no particular order."""
+        visible, _ = resolution.unmasked(self.index.branches)
+        for segment, found in resolution.children(visible):
+            if next(resolution.leaves(found), None) is not None:
+                yield paths.write(segment)
+
 
 def empty(labels: Mapping[str, str]) -> View:
     """The view of an environment without items."""

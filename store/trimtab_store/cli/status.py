@@ -19,12 +19,28 @@ from trimtab_store.history import Entry
 from trimtab_store.receipts import FleetReceipts
 
 app = typer.Typer()
-_COLUMNS: Final = ("agent", "environment", "labels", "status", "revision", "staleness", "reported", "refused", "alarms")
+_COLUMNS: Final = {
+    "agent": "agent",
+    "environment": "environment",
+    "labels": "labels",
+    "status": "status",
+    "revision": "revision",
+    "staleness": "staleness",
+    "too_stale": "too stale",
+    "reported": "reported",
+    "refused": "refused",
+    "alarms": "alarms",
+}
+"""What a row says of an agent, and how that is headed."""
+_CELL_CHARACTERS: Final = 300
+"""Agents write these: none of them takes a screen for itself. `--json` tells all."""
 
 
 @command(app, "status")
 def status(given: options.Place) -> None:
     """The store, and every agent: which revision it serves, how fresh, what it refused.
+
+    Too stale are the categories whose readers should care: risk after 300 s, token after 3600 s, any other after 60 s.
 
     Example: trimtab status -e production
     """
@@ -45,7 +61,7 @@ def status(given: options.Place) -> None:
         return
     _print_heads(heads)
     print_lines([""])
-    print_table(_COLUMNS, ([_cell(row, column) for column in _COLUMNS] for row in agents))
+    print_table(list(_COLUMNS.values()), ([_cell(row, column) for column in _COLUMNS] for row in agents))
     if not agents:
         print_lines([f"The fleet cannot be asked: {trouble}" if trouble else "No agent has reported."])
 
@@ -78,6 +94,7 @@ def _member(member: Member) -> dict[str, Json]:
         "epoch": report.epoch,
         "revision": report.revision,
         "staleness": _finite(report.staleness_seconds),
+        "too_stale": list(report.too_stale),
         "reported": round(member.age, 1),
         "state": "closed" if report.closed else "live" if member.live else "silent",
         "refused": refused,
@@ -91,6 +108,11 @@ def _finite(seconds: float | None) -> float | None:
 
 
 def _cell(row: Mapping[str, Json], column: str) -> str:
+    text = _said(row, column)
+    return text if len(text) <= _CELL_CHARACTERS else f"{text[:_CELL_CHARACTERS]}…"
+
+
+def _said(row: Mapping[str, Json], column: str) -> str:
     value = row[column]
     if column == "reported":
         return f"{value} s ago" if row["state"] == "live" else f"{row['state']}, {value} s ago"

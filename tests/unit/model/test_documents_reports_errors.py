@@ -37,6 +37,12 @@ def test_risk_may_be_staler_than_the_rest_and_tokens_than_risk() -> None:
     assert [documents.max_staleness(name) for name in ("risk", "token", "bot")] == [300.0, 3600.0, 60.0]
 
 
+def test_categories_are_too_stale_each_by_its_own_measure() -> None:
+    names = ("token", "trading", "risk")
+    found = [documents.too_stale(names, seconds) for seconds in (0, 60, 60.1, 300, 301, 3600, 3601, math.inf)]
+    assert found == [(), (), *[("trading",)] * 2, *[("risk", "trading")] * 2, *[("risk", "token", "trading")] * 2]
+
+
 REPORT = Report(
     agent="n1/mm-btc",
     environment="production",
@@ -49,6 +55,7 @@ REPORT = Report(
     hash="ab",
     refused=(Refusal("risk.global", 39, "too small"),),
     alarms=("forked",),
+    too_stale=("risk", "trading"),
     closed=True,
     at=12.5,
 )
@@ -75,10 +82,21 @@ def _report(**fields: Any) -> Report:
 
 def test_a_report_of_many_long_refusals_is_shortened_to_its_limit() -> None:
     refusal = Refusal("a" * 1000, 1, "\u20ac" * 2000)
-    report = _report(refused=(refusal,) * 500, alarms=("\u20ac" * 1000,) * 500)
+    report = _report(refused=(refusal,) * 500, alarms=("\u20ac" * 1000,) * 500, too_stale=("c" * 1000,) * 500)
     text = report.encode()
     assert len(text) <= reports.MAX_REPORT_BYTES
     assert 0 < len(reports.decode(text).refused) <= 50
+
+
+def test_a_report_of_an_agent_that_does_not_know_of_categories_is_read() -> None:
+    text = REPORT.encode().replace(b',"too_stale":["risk","trading"]', b"")
+    assert reports.decode(text) == _report(too_stale=())
+
+
+def test_what_a_report_says_at_length_is_shortened() -> None:
+    text = REPORT.encode().replace(b"forked", b"f" * 10_000).replace(b"too small", b"s" * 10_000)
+    found = reports.decode(text)
+    assert (len(found.alarms[0]), len(found.refused[0].reason)) == (500, 500)
 
 
 def test_a_report_that_was_never_certified_is_infinitely_stale() -> None:
@@ -98,6 +116,18 @@ def test_a_report_that_was_never_certified_is_infinitely_stale() -> None:
         REPORT.encode().replace(b'"epoch":2', b'"epoch":"x"'),
         REPORT.encode().replace(b"0.5", b"-0.5"),
         REPORT.encode().replace(b"forked", b"f" * reports.MAX_REPORT_BYTES),
+        REPORT.encode().replace(b'["forked"]', b'"forked"'),
+        REPORT.encode().replace(b'"forked"', b'{"forked":1}'),
+        REPORT.encode().replace(b'"too_stale":["risk","trading"]', b'"too_stale":"risk"'),
+        REPORT.encode().replace(b'"bot":"mm-btc"', b'"bot":["mm-btc"]'),
+        REPORT.encode().replace(b'"agent":"n1/mm-btc"', b'"agent":7'),
+        REPORT.encode().replace(b'"n1/mm-btc"', b'""'),
+        REPORT.encode().replace(b'"n1/mm-btc"', b'"' + b"n" * 256 + b'"'),
+        *(REPORT.encode().replace(b'"epoch":2', b'"epoch":' + number) for number in (b"-1", b"true", b"2.0", b"null")),
+        *(REPORT.encode().replace(b'"revision":40', b'"revision":' + number) for number in (b"9" * 19, b"1e300")),
+        REPORT.encode().replace(b'"at":12.5', b'"at":"12.5"'),
+        REPORT.encode().replace(b'"at":12.5', b'"at":-1'),
+        REPORT.encode().replace(b'"revision":39', b'"revision":"39"'),
     ],
 )
 def test_what_is_no_report_is_refused(text: bytes) -> None:

@@ -56,6 +56,7 @@ def test_a_view_indexes_every_leaf_and_every_document_of_the_resolved_tree(data:
     assert len(view.index) == len(_index(view))
     leaves = [path for path, value in view.index.items() if not isinstance(value, Document) or not value]
     assert sorted(view.leaf_paths()) == sorted(leaves)
+    assert sorted(view.categories()) == sorted({paths.write(paths.parse(path)[0]) for path in leaves})
 
 
 @given(st.data(), worlds(conflicting=True))
