@@ -10,21 +10,15 @@ import pytest
 
 from tests.support.fleet import Stand
 from tests.support.load import Load, Write, load, put
-from tests.support.proxied import postgres_url
+from tests.support.proxied import port_of, postgres_url, socket_of
 from tests.support.proxy import Proxy
 from tests.support.servers import Database
 from trimtab import Status
 from trimtab.model.errors import OutcomeUnknown
 from trimtab_store.commit import CALM
-from trimtab_store.embedded.postgres import SOCKET_PORT, PostgresServer
 from trimtab_store.store import Store
 
 SOME = 25
-
-
-def socket_proxy(server: PostgresServer) -> Proxy:
-    """A proxy in front of the server's unix socket."""
-    return Proxy(server.socket_directory / f".s.PGSQL.{server.port or SOCKET_PORT}")
 
 
 def test_postgres_is_killed_under_load(stand: Stand, database: Database) -> None:
@@ -103,7 +97,7 @@ def test_the_reply_of_commit_is_lost(
     direct = stand.populate()
     stand.relay()
     stand.fleet()
-    with socket_proxy(database.server) as proxy:
+    with Proxy(socket_of(database.server)) as proxy:
         stand.writer_url = postgres_url(stand.writer_url, proxy)
         store = stand.store()
         before = direct.queries.document("base").moment.revision
@@ -131,12 +125,13 @@ def _choose_way(store: Store, *, at_once: bool) -> None:
     committer.calm = CALM if at_once else 0
 
 
-def test_commits_through_a_way_that_breaks_at_any_byte(one_stand: Stand, database: Database) -> None:
+@pytest.mark.parametrize("tcp", [False, True], ids=["socket", "tcp"])
+def test_commits_through_a_way_that_breaks_at_any_byte(one_stand: Stand, database: Database, *, tcp: bool) -> None:
     stand = one_stand
     stand.populate()
     stand.relay()
     stand.fleet()
-    with socket_proxy(database.server) as proxy:
+    with Proxy(port_of(database.server) if tcp else socket_of(database.server)) as proxy:
         stand.writer_url = postgres_url(stand.writer_url, proxy)
         stand.agent_url = postgres_url(stand.agent_url, proxy)
         stores = [stand.store(), stand.store()]
@@ -157,7 +152,7 @@ def test_commits_through_a_way_that_breaks_at_any_byte(one_stand: Stand, databas
 def test_the_way_to_postgres_swallows_one_direction(
     stand: Stand, database: Database, direction: Literal["up", "down"]
 ) -> None:
-    with socket_proxy(database.server) as proxy:
+    with Proxy(socket_of(database.server)) as proxy:
         direct = stand.populate()
         stand.relay()
         stand.agent_url = postgres_url(stand.agent_url, proxy)
@@ -181,7 +176,7 @@ def test_the_way_to_postgres_swallows_one_direction(
 def test_unknown_outcomes_are_settled_by_asking_again(one_stand: Stand, database: Database) -> None:
     stand = one_stand
     stand.populate()
-    with socket_proxy(database.server) as proxy:
+    with Proxy(socket_of(database.server)) as proxy:
         stand.writer_url = postgres_url(stand.writer_url, proxy)
         store = stand.store()
         writes: list[Write] = []

@@ -13,7 +13,7 @@ import redis
 from tests.conftest import MakeRedis
 from tests.support.fleet import SETTLE_SECONDS, Stand, eventually
 from tests.support.load import load
-from tests.support.proxied import redis_url
+from tests.support.proxied import port_of, redis_url
 from tests.support.proxy import Proxy
 from tests.support.published import texts_in_stream
 from trimtab import Status
@@ -169,8 +169,9 @@ def test_the_way_to_redis_swallows_one_direction(stand: Stand, redis_server: Red
         stand.close()
 
 
-def test_the_way_to_redis_is_slow_and_breaks_at_any_byte(stand: Stand, redis_server: RedisServer) -> None:
-    with Proxy(redis_server.socket) as proxy:
+@pytest.mark.parametrize("tcp", [False, True], ids=["socket", "tcp"])
+def test_the_way_to_redis_is_slow_and_breaks_at_any_byte(stand: Stand, redis_server: RedisServer, *, tcp: bool) -> None:
+    with Proxy(port_of(redis_server) if tcp else redis_server.socket) as proxy:
         stand.redis_url = redis_url(redis_server, proxy)
         store = stand.populate()
         stand.relay()

@@ -24,6 +24,12 @@ def redis_url(server: RedisServer, proxy: Proxy) -> str:
     return f"redis://:{quote(server.password, safe='')}@127.0.0.1:{proxy.port}/0"
 
 
+def port_of(server: PostgresServer | RedisServer) -> tuple[str, int]:
+    """Where a server listens on TCP: through a proxy to there, both ends see real resets."""
+    assert server.port is not None
+    return ("127.0.0.1", server.port)
+
+
 def socket_of(server: PostgresServer) -> Path:
     """The unix socket of a PostgreSQL server: where a proxy leads to."""
     return server.socket_directory / f".s.PGSQL.{server.port or SOCKET_PORT}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import socketserver
 import threading
@@ -17,24 +18,40 @@ SHORT = 0.2  # long enough to see that nothing comes
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        with contextlib.suppress(OSError):
+        assert isinstance(self.server, EchoServer)
+        try:
             while piece := self.request.recv(65536):
                 self.request.sendall(piece)
+        except OSError as error:
+            self.server.ends.put(type(error))
+        else:
+            self.server.ends.put(None)
 
 
 class EchoServer(socketserver.ThreadingTCPServer):
+    """`ends` tells how each connection ended: None in order, else the error."""
+
     daemon_threads = True
     allow_reuse_address = True
 
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Echo)
+        self.ends: queue.Queue[type[OSError] | None] = queue.Queue()
+
 
 @pytest.fixture
-def upstream() -> Iterator[tuple[str, int]]:
-    with EchoServer(("127.0.0.1", 0), Echo) as server:
+def echo() -> Iterator[EchoServer]:
+    with EchoServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield ("127.0.0.1", server.socket.getsockname()[1])
+        yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def upstream(echo: EchoServer) -> tuple[str, int]:
+    return ("127.0.0.1", echo.socket.getsockname()[1])
 
 
 @pytest.fixture(params=["tcp", "unix"])
@@ -166,6 +183,21 @@ def test_reset_all_ends_every_open_connection(proxy: Proxy) -> None:
         proxy.reset_all()
         assert [receive_all(first), receive_all(second)] == [b"", b""]
     assert (proxy.counters.resets, proxy.active) == (2, 0)
+
+
+@pytest.mark.parametrize("how", ["after some bytes", "all at once"])
+def test_on_tcp_a_reset_is_a_real_one_for_both_ends(echo: EchoServer, upstream: tuple[str, int], how: str) -> None:
+    with Proxy(upstream) as proxy, connect(proxy) as client:
+        client.sendall(b"x")
+        assert receive(client, 1) == b"x"
+        if how == "all at once":
+            proxy.reset_all()
+        else:
+            proxy.reset_after(0, "up")
+            client.sendall(b"y")
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        assert echo.ends.get(timeout=PATIENCE) is ConnectionResetError
 
 
 def test_a_delay_passes_everything_on_in_order(proxy: Proxy) -> None:
