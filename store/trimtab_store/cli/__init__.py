@@ -1,5 +1,43 @@
-"""The command line: `trimtab`."""
+"""The command line: `trimtab`.
 
-from trimtab_store.cli.app import main
+The program is imported when it runs: `pip install trimtab` alone installs what an agent needs and this command, but not
+what this command needs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Final
+
+from trimtab.model.errors import UsageError
+
+_OF_THE_EXTRA: Final = frozenset({"alembic", "psycopg_pool", "rich", "sqlalchemy", "typer", "yaml"})
+"""What the extra `store` brings, by the names under which it is imported."""
+
+
+def main() -> None:
+    """The program, or what to install first."""
+    try:
+        from trimtab_store.cli import app  # noqa: PLC0415 - see above
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _OF_THE_EXTRA:
+            raise
+        sys.exit(_lacking(package))
+    app.main()
+
+
+def _lacking(package: str) -> int:
+    """Say in one paragraph that the command line is not installed whole; the exit code."""
+    error = UsageError(
+        "The command line is not installed",
+        f"this Python has trimtab for agents, without {package}",
+        'Install the rest with: pip install "trimtab[store]"',
+    )
+    told = json.dumps({"error": error.to_dict()}) if "--json" in sys.argv[1:] else f"trimtab: {error}"
+    sys.stderr.write(f"{told}\n")
+    return error.exit_code
+
 
 __all__ = ["main"]
