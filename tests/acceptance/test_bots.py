@@ -22,6 +22,9 @@ from trimtab.model.values import thaw
 from trimtab_store.embedded.process import stat_fields, wait_until
 from trimtab_store.embedded.redis import RedisServer
 
+SLACK_SECONDS = 4.0
+"""How much later than its timeout a call may come back on a busy machine."""
+
 
 def test_a_bot_killed_under_load_comes_back_where_it_was_or_later(one_stand: Stand) -> None:
     stand = one_stand
@@ -157,6 +160,27 @@ def test_a_cold_start_with_both_stores_down(stand: Stand, database: Database, re
         later.wait_for(20)
     later.writes.extend(writes.writes)
     stand.settle(later)
+
+
+def test_servers_that_take_a_connection_and_say_nothing_are_told_in_time(
+    stand: Stand, database: Database, redis_server: RedisServer
+) -> None:
+    """A frozen server looks like one that is there: connecting works, answers never come."""
+    stand.populate()
+    redis_server.pause()
+    database.server.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match=r"postgres.*redis") as refused:
+            stand.agent("production", {"bot": "mm-btc"}, timeout=1.0)
+        assert time.monotonic() - began < 1.0 + SLACK_SECONDS
+        assert refused.value.remedy
+    finally:
+        redis_server.resume()
+        database.server.resume()
+    stand.relay()
+    stand.fleet()
+    stand.settle()
 
 
 def test_stores_that_come_and_go_in_every_order(stand: Stand, database: Database, redis_server: RedisServer) -> None:
