@@ -6,12 +6,16 @@ import asyncio
 import errno
 import logging
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.files_fake import Disk as Stored
+from tests.support.files_fake import FakeFiles
 from tests.support.signed_line import SignedLine
 from tests.support.world import World, eventually, world
 from trimtab import Agent, Status, errands, follower, keeper, settings, sources
@@ -20,6 +24,7 @@ from trimtab.feeds.disk import DiskFeed, Loaded
 from trimtab.feeds.feed import Arrived
 from trimtab.files import DirectoryFiles
 from trimtab.model.reports import REPORT_SECONDS, decode
+from trimtab.model.statements import Trust
 from trimtab.reader import Assignment, Held
 from trimtab.replica.machine import Replica
 
@@ -173,6 +178,42 @@ def test_a_write_that_fails_hurts_nothing_and_is_an_alarm(
     made.down()
     with made.connect(directory=tmp_path / "d") as again:
         assert (again[LEVERAGE], again.revision) == (2.0, revision)
+
+
+class TimedFiles(FakeFiles):
+    """Notes which file was brought to stable storage."""
+
+    def __init__(self) -> None:
+        super().__init__(Stored())
+        self.synced: Counter[str] = Counter()
+
+    def sync(self, handle: int) -> None:
+        inode = self._handles[handle]
+        self.synced.update(name for name, held in self.disk.names.items() if held is inode)
+        super().sync(handle)
+
+
+def test_two_hundred_changes_are_brought_to_stable_storage_at_most_once_a_second(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, honest = TimedFiles(), DiskFeed.open
+
+    def open_there(directory: Path, environment: str, trust: Trust) -> DiskFeed:
+        return honest(directory, environment, trust, files)
+
+    monkeypatch.setattr(DiskFeed, "open", open_there)
+    agent = made.connect(directory=Path("/fake"))
+    assert eventually(lambda: "applied" in files.disk.names and files.synced)
+    before, began = files.synced.copy(), time.monotonic()
+    written = files.operations.count("write")
+    for number in range(200):
+        assert agent.wait_for(made.commit({LEVERAGE: float(number)}), 5)
+        time.sleep(0.01)
+    assert eventually(lambda: files.operations.count("write") - written >= 200), "each change is written at once"
+    assert eventually(lambda: files.synced["applied"] > before["applied"])
+    synced, seconds = files.synced - before, time.monotonic() - began
+    assert keeper.FLUSH_SECONDS == 1.0
+    assert {name: count for name, count in synced.items() if count > seconds + 1} == {}
 
 
 def test_a_lost_journal_is_written_anew_from_a_snapshot(
