@@ -11,7 +11,7 @@ from trimtab.model.errors import StructureRefused, UsageError
 from trimtab.model.resolution import check_conflicts
 from trimtab.model.states import State
 from trimtab.model.structure import Forest
-from trimtab_store import reading
+from trimtab_store import reading, sizes
 from trimtab_store.database import Connection
 from trimtab_store.editing import Request
 from trimtab_store.hooks import Hook, Sides, run, targets
@@ -59,10 +59,12 @@ def plan(connection: Connection, request: Request, hooks: Sequence[Hook] = (), *
     warnings: list[str] = []
     for name in reached:
         if creates:
+            sizes.check_child(connection, head, before, wanted.parent)
             deltas[name] = _checksum(connection, wanted.parent)
             continue
         sides = Sides(reading.state_of(before.lineage(name), items), reading.state_of(after.lineage(name), items))
         check_line(sides.after)
+        sizes.check_state(sides.before, sides.after)
         deltas[name] = checksum_delta(sides)
         if hooks:
             every = {item.path for side in (sides.before, sides.after) for item in side.items()}

@@ -26,6 +26,7 @@ from trimtab_store.editing import Request, outermost
 from trimtab_store.hooks import Hook, Sides
 from trimtab_store.operations import EVERYTHING
 from trimtab_store.reading import Head, LineHead, Near
+from trimtab_store.sizes import Growth, Sizes
 
 LABELS_SCOPE: Final = "fleet.bots"
 
@@ -103,10 +104,11 @@ class Structure:
 
 @dataclass(slots=True)
 class Planner:
-    """Makes plans over one connection. `forest` is kept between requests and read again when the structure moved."""
+    """Makes plans over one connection. `known` is kept between requests and read again when the structure moved."""
 
     hooks: Sequence[Hook] = ()
     known: Structure | None = None
+    sizes: Sizes = field(default_factory=Sizes)
 
     def plan(self, connection: Connection, request: Request) -> Plan:
         """Read what the request touches and work out what it means; raises every refusal of DESIGN §4.2."""
@@ -132,14 +134,18 @@ class Planner:
         for reached in sides.values():
             check_conflicts(reached.after, request.environment, edits)
         warnings = self._run_hooks(reader, request, sides, edits) if self.hooks and edits else ()
+        change = change_of(request, edits)
+        growth = Growth.of(request.environment, edited, edits, change)
+        whole = self.sizes.check(connection, near.head, forest, tuple(sides), growth)
+        whole = whole or bool(self.hooks and hooks.touches_labels(edit.path for edit in edits))
         return Plan(
             request=request,
             head=near.head,
             forest=forest,
             read=known.near(request.environment),
-            scopes=(EVERYTHING,) if self.hooks and hooks.touches_labels(edit.path for edit in edits) else scopes,
+            scopes=(EVERYTHING,) if whole else scopes,
             edits=edits,
-            change=change_of(request, edits),
+            change=change,
             deltas={name: checksum_delta(reached) for name, reached in sides.items()},
             heads=near.heads,
             read_at=near.read_at,
