@@ -7,6 +7,7 @@ its own.
 
 from __future__ import annotations
 
+import resource
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -28,7 +29,9 @@ _SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client 
 
 
 def pooler(url: str, size: int) -> None:
-    """The process of the pooler; it ends when its parent does."""
+    """The process of the pooler; it ends when its parent does. It needs a descriptor for each client."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with Pooler(url, size) as made:
         tell(made.url)
         told()
