@@ -52,7 +52,9 @@ class Sample(NamedTuple):
 
 
 @contextlib.contextmanager
-def bot(stand: Stand, directory: str, *, head: tuple[str, ...] = (), **options: Any) -> Generator[Bot]:
+def bot(
+    stand: Stand, directory: str, *, head: tuple[str, ...] = (), proven_seconds: float | None = None, **options: Any
+) -> Generator[Bot]:
     """A bot with the first identity of `MEMBERS`, ended in order unless it is dead by then."""
     environment, labels = MEMBERS[0]
     connect = {
@@ -64,7 +66,8 @@ def bot(stand: Stand, directory: str, *, head: tuple[str, ...] = (), **options: 
         "timeout": 20.0,
         **options,
     }
-    configuration = json.dumps({"trust": KEY.trust().to_bytes().decode(), "connect": connect})
+    proven = {} if proven_seconds is None else {"proven_seconds": proven_seconds}
+    configuration = json.dumps({"trust": KEY.trust().to_bytes().decode(), "connect": connect, **proven})
     command = [*head, sys.executable, "-m", "tests.support.bot_process", configuration]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -1,5 +1,7 @@
 """A bot in a process of its own: `bot_process.py CONFIGURATION`, JSON {trust, connect: arguments of Agent.connect}.
 
+With `proven_seconds` a revision counts as proven after so long; ten minutes are too long for a test.
+
 It says one JSON line when it is served, and one for each line that it reads:
 
     state    what it serves: epoch, revision, hash, labels, leaves, status, alarms
@@ -17,18 +19,21 @@ import sys
 import time
 from collections.abc import Mapping
 from typing import Any
+from unittest import mock
 
 from tests.support.fleet import is_leaf
 from trimtab import Agent, clock
 from trimtab.model.canonical import Json
 from trimtab.model.statements import Trust
 from trimtab.model.values import thaw
+from trimtab.replica import keeping
 
 
 def main(text: str) -> None:
     configuration = json.loads(text)
     trust = Trust.from_bytes(configuration["trust"].encode())
-    with Agent.connect(trust=trust, **configuration["connect"]) as agent:
+    proven = mock.patch.object(keeping, "PROVEN_SECONDS", configuration.get("proven_seconds", keeping.PROVEN_SECONDS))
+    with proven, Agent.connect(trust=trust, **configuration["connect"]) as agent:
         say(state(agent))
         for line in sys.stdin:
             verb, _, argument = line.strip().partition(" ")
