@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import orjson
@@ -36,6 +38,28 @@ def refused(said: Said, code: int, what: str) -> None:
 
 def revision(console: Console) -> int:
     return int(console.done("history", "-e", "production", "--limit", "1")[0]["revision"])
+
+
+def content(database: Database) -> tuple[object, ...]:
+    """Where the store stands, and a digest of everything that it holds."""
+    with psycopg.connect(database.url) as connection:
+        row = connection.execute(
+            "SELECT h.epoch, h.revision, h.structure_revision,"
+            " (SELECT md5(string_agg(c::text, '|' ORDER BY environment, layer, path))"
+            "    FROM trimtab.configuration_current AS c),"
+            " (SELECT md5(string_agg(e::text, '|' ORDER BY name)) FROM trimtab.environments AS e)"
+            "  FROM trimtab.store_head AS h"
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+@contextlib.contextmanager
+def unchanged(database: Database) -> Generator[None]:
+    """Whatever is tried inside, the store holds afterwards what it held."""
+    before = content(database)
+    yield
+    assert content(database) == before
 
 
 USAGE = [
@@ -151,51 +175,58 @@ def test_items_that_were_changed_by_hand_are_4(console: Console, fleet_database:
     refused(console("validate", "-e", "production"), 4, "do not add up to the checksum .* Restore a backup")
 
 
-def test_an_expectation_that_no_longer_holds_is_5(console: Console) -> None:
+def test_an_expectation_that_no_longer_holds_is_5(console: Console, fleet_database: Database) -> None:
     seen = console.done("set", "risk.global.max_leverage", "2", *PRODUCTION)["revision"]
     now = console.done("set", "risk.global.max_leverage", "2.5", *PRODUCTION)["revision"]
-    refused(
-        console("set", "risk.global.max_leverage", "3", "--expect", str(seen), *PRODUCTION),
-        5,
-        "was 2 at revision .* and is 2.5 now",
-    )
+    with unchanged(fleet_database):
+        refused(
+            console("set", "risk.global.max_leverage", "3", "--expect", str(seen), *PRODUCTION),
+            5,
+            "was 2 at revision .* and is 2.5 now",
+        )
     assert console.done("set", "risk.global.max_leverage", "3", "--expect", str(now), *PRODUCTION)["created"]
 
 
 @pytest.mark.parametrize("command", ["rollback", "import"])
-def test_what_replaces_everything_takes_expectation_and_key_too(console: Console, command: str) -> None:
+def test_what_replaces_everything_takes_expectation_and_key_too(
+    console: Console, fleet_database: Database, command: str
+) -> None:
     then = revision(console)
     seen = console.done("set", "a.b", "2", *PRODUCTION)["revision"]
     assert console("export", "-e", "production", "--as-of", str(then), "--output", "then.yaml").code == 0
     call = (command, str(then) if command == "rollback" else "then.yaml", *PRODUCTION)
     now = console.done("set", "risk.global.max_correlation", "0.1", "-e", "base")["revision"]
-    refused(
-        console(*call, "--expect", str(seen), "--idempotency-key", "k"),
-        5,
-        f"risk.global.max_correlation in production was 0.7 at revision {seen} and is 0.1 now",
-    )
-    assert revision(console) == now
+    with unchanged(fleet_database):
+        refused(
+            console(*call, "--expect", str(seen), "--idempotency-key", "k"),
+            5,
+            f"risk.global.max_correlation in production was 0.7 at revision {seen} and is 0.1 now",
+        )
     done = console.done(*call, "--expect", str(now), "--idempotency-key", "k", "--urgent")
     assert (done["paths"], done["replayed"]) == (["a.b"], False)
     assert console.done("history", "-e", "production", "--limit", "1")[0]["urgent"] is True
     again = console.done(*call, "--idempotency-key", "k", "--urgent")
     assert (again["revision"], again["replayed"]) == (done["revision"], True)
-    refused(console(*call, "--idempotency-key", "k"), 5, "The idempotency key 'k' is taken")
-    assert revision(console) == done["revision"]
+    with unchanged(fleet_database):
+        refused(console(*call, "--idempotency-key", "k"), 5, "The idempotency key 'k' is taken")
 
 
-def test_a_key_that_was_used_for_something_else_is_5(console: Console) -> None:
+def test_a_key_that_was_used_for_something_else_is_5(console: Console, fleet_database: Database) -> None:
     console.done("set", "a.b", "1", "--idempotency-key", "k", *PRODUCTION)
-    refused(console("set", "a.b", "2", "--idempotency-key", "k", *PRODUCTION), 5, "key")
+    with unchanged(fleet_database):
+        refused(console("set", "a.b", "2", "--idempotency-key", "k", *PRODUCTION), 5, "key")
 
 
-def test_an_epoch_that_is_not_declared_from_the_head_is_5(console: Console) -> None:
-    refused(console("epoch", "declare", "--from", "1", "--reason", "r"), 5, "the head of this database is revision")
+def test_an_epoch_that_is_not_declared_from_the_head_is_5(console: Console, fleet_database: Database) -> None:
+    with unchanged(fleet_database):
+        refused(console("epoch", "declare", "--from", "1", "--reason", "r"), 5, "the head of this database is revision")
 
 
 def test_a_second_up_on_a_directory_is_5(console: Console, short_directory: Path) -> None:
     with DataDirectory(short_directory / "d"):
+        before = sorted(short_directory.rglob("*"))
         said = console("up", "--directory", str(short_directory / "d"), "--seconds", "1")
+        assert sorted(short_directory.rglob("*")) == before
     refused(said, 5, r"is in use: another `trimtab up` runs on it \(pid \d+\)")
 
 
@@ -205,10 +236,11 @@ def test_a_directory_without_servers_is_6(console: Console, tmp_path: Path) -> N
     refused(console("get", "a", "-e", "base", "--directory", str(tmp_path)), 6, "No servers run on")
 
 
-def test_a_server_that_cannot_be_reached_is_6(console: Console, tmp_path: Path) -> None:
+def test_a_server_that_cannot_be_reached_is_6(console: Console, fleet_database: Database, tmp_path: Path) -> None:
     console.variables(DATABASE_URL=f"postgresql://nobody@/trimtab?host={tmp_path}", OWNER_URL=None)
-    for command in (("get", "a", "-e", "base"), ("set", "a.b", "1", "-e", "base"), ("migrate", "--check")):
-        refused(console(*command), 6, "cannot be reached")
+    with unchanged(fleet_database):
+        for command in (("get", "a", "-e", "base"), ("set", "a.b", "1", "-e", "base"), ("migrate", "--check")):
+            refused(console(*command), 6, "cannot be reached")
 
 
 def test_a_database_that_is_not_there_is_6(console: Console, fleet_database: Database) -> None:
@@ -218,8 +250,10 @@ def test_a_database_that_is_not_there_is_6(console: Console, fleet_database: Dat
 
 def test_a_database_that_is_not_migrated_is_6_and_the_remedy_works(console: Console, empty_database: Database) -> None:
     console.variables(DATABASE_URL=empty_database.url, OWNER_URL=None)
-    refused(console("get", "a", "-e", "base"), 6, "The database is not migrated: .*Run: trimtab migrate")
-    refused(console("migrate", "--check"), 6, "The database is not migrated")
+    for command in (("get", "a", "-e", "base"), ("set", "a.b", "1", "-e", "base"), ("migrate", "--check")):
+        refused(console(*command), 6, "The database is not migrated: .*Run: trimtab migrate")
+    with psycopg.connect(empty_database.url) as connection:
+        assert connection.execute("SELECT to_regnamespace('trimtab')").fetchone() == (None,)
     assert console("migrate").out == f"The schema is at {migrate.known()[-1]}.\n"
     assert console.done("migrate", "--check") == {"schema": migrate.known()[-1]}
     assert console.done("env", "list") == []
@@ -228,25 +262,32 @@ def test_a_database_that_is_not_migrated_is_6_and_the_remedy_works(console: Cons
 def test_a_database_that_is_newer_than_the_program_is_6(console: Console, fleet_database: Database) -> None:
     with psycopg.connect(fleet_database.url, autocommit=True) as connection:
         connection.execute("UPDATE trimtab.alembic_version SET version_num = '9999'")
-    refused(
-        console("set", "a.b", "1", *PRODUCTION), 6, "The database is newer than this trimtab: .*Install the trimtab"
-    )
-    refused(console("migrate"), 6, "The database is newer than this trimtab")
+    with unchanged(fleet_database):
+        refused(
+            console("set", "a.b", "1", *PRODUCTION), 6, "The database is newer than this trimtab: .*Install the trimtab"
+        )
+        refused(console("rollback", "3", *PRODUCTION), 6, "The database is newer than this trimtab")
+        refused(console("migrate"), 6, "The database is newer than this trimtab")
 
 
 def test_a_refused_login_is_7_and_no_password_is_shown(console: Console, fleet_database: Database) -> None:
     wrong = fleet_database.server.url(fleet_database.name, user="login_trimtab_writer", password="w-r-o-n-g")
     console.variables(DATABASE_URL=wrong, OWNER_URL=wrong)
-    for command in (("get", "a", "-e", "base"), ("set", "a.b", "1", "-e", "base"), ("migrate", "--check"), ("status",)):
-        said = console(*command)
-        refused(said, 7, "Postgres refused the login: .*Check user and password")
-        assert "w-r-o-n-g" not in said.err
+    calls = [("get", "a", "-e", "base"), ("set", "a.b", "1", "-e", "base"), ("migrate", "--check"), ("status",)]
+    with unchanged(fleet_database):
+        for command in calls:
+            said = console(*command)
+            refused(said, 7, "Postgres refused the login: .*Check user and password")
+            assert "w-r-o-n-g" not in said.err
 
 
 def test_a_role_without_the_right_is_7(console: Console, fleet_database: Database) -> None:
     console.variables(DATABASE_URL=fleet_database.login("trimtab_agent"))
-    said = console("set", "a.b", "1", *PRODUCTION)
-    assert said.code == 7, said
+    with unchanged(fleet_database):
+        for command in (("set", "a.b", "1"), ("unset", "risk.global"), ("rollback", "3")):
+            said = console(*command, *PRODUCTION)
+            assert (said.code, said.out) == (7, ""), said
+        assert console("env", "create", "x").code == 7
 
 
 def test_a_signing_key_that_others_may_read_is_refused(console: Console, tmp_path: Path) -> None:
