@@ -80,7 +80,7 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Known:
     """A snapshot of the line at this revision has at most so many bytes; `at` is when that was asked."""
 
     epoch: int
@@ -93,7 +93,7 @@ class _Known:
 class Sizes:
     """What one process knows of the lines that it writes. Threads may share it."""
 
-    _known: dict[str, _Known] = field(default_factory=dict[str, _Known])
+    known: dict[str, Known] = field(default_factory=dict[str, Known])
 
     def check(self, connection: Connection, head: Head, forest: Forest, lines: Sequence[str], growth: Growth) -> bool:
         """Whether a line comes close to the limit, so that the plan depends on all of it.
@@ -103,7 +103,7 @@ class Sizes:
         if growth.close <= 0:
             return False  # who makes a line smaller is always let through
         room = canonical.MAX_SNAPSHOT_BYTES - canonical.MAX_SNAPSHOT_BYTES // 16  # for what others are committing now
-        asked = [name for name in lines if not self._is_far(name, head)]
+        asked = [name for name in lines if not self.is_far(name, head)]
         bounds = self._bounds(connection, head, asked) if asked else {}
         close = [name for name, bound in bounds.items() if bound is None or bound + growth.most > room]
         for name in close:
@@ -112,20 +112,26 @@ class Sizes:
                 raise _refused(name, held + growth.close)
         return bool(close)
 
-    def _is_far(self, name: str, head: Head) -> bool:
+    def is_far(self, name: str, head: Head) -> bool:
         """Whether all that can have been committed since the line was last asked for leaves half of the limit."""
         half = canonical.MAX_SNAPSHOT_BYTES // 2
-        known = self._known.get(name)
-        if known is None or known.epoch != head.epoch or known.revision > head.revision or known.bytes > half:
+        known = self.known.get(name)
+        if known is None or known.epoch != head.epoch or known.bytes > half:
             return False
+        if not head.structure_revision <= known.revision <= head.revision:
+            return False  # another parent may have brought anything
         commits = half // (GROWTH * canonical.MAX_CHANGE_BYTES)
         seconds = half / (GROWTH * CHANGES_PER_SECOND)
-        return head.revision - known.revision < commits or time.clock_gettime(_CLOCK) - known.at < seconds
+        return head.revision - known.revision < commits or now() - known.at < seconds
 
     def _bounds(self, connection: Connection, head: Head, names: Sequence[str]) -> dict[str, int | None]:
         """A bound for each line, None where only measuring it can tell."""
-        at = time.clock_gettime(_CLOCK)
-        known = {name: one for name in names if (one := self._known.get(name)) and one.epoch == head.epoch}
+        at = now()
+        known = {
+            name: one
+            for name in names
+            if (one := self.known.get(name)) and one.epoch == head.epoch and one.revision <= head.revision
+        }
         since = [known[name].revision if name in known else 0 for name in names]
         found: dict[str, int | None] = {}
         for name, revision, length, grown, restructured in connection.execute(_BOUNDS, (list(names), since)):
@@ -134,16 +140,21 @@ class Sizes:
                 found[name] = None
                 continue
             found[name] = bound = base + GROWTH * grown
-            self._known[name] = _Known(head.epoch, revision, bound, at)
+            self.known[name] = Known(head.epoch, revision, bound, at)
         return found
 
     def _measure(self, connection: Connection, head: Head, name: str, lineage: Sequence[str]) -> int:
-        at = time.clock_gettime(_CLOCK)
+        at = now()
         row = connection.execute(_MEASURE, (list(lineage),)).fetchone()
         assert row is not None, "a migrated store has a head"
         held = HEADER_BYTES + int(row[1])
-        self._known[name] = _Known(head.epoch, row[0], held, at)
+        self.known[name] = Known(head.epoch, row[0], held, at)
         return held
+
+
+def now() -> float:
+    """Seconds on a clock that nobody sets and that counts suspend."""
+    return time.clock_gettime(_CLOCK)
 
 
 def check_state(before: State, after: State) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -12,7 +13,8 @@ from trimtab.model.links import Position
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.states import State
 from trimtab.model.structure import Forest
-from trimtab_store.sizes import HEADER_BYTES, Growth, size_of
+from trimtab_store.reading import Head
+from trimtab_store.sizes import HEADER_BYTES, Growth, Known, Sizes, now, size_of
 
 LONGEST = "e" * 63
 DIMENSIONS = tuple(f"d{number}" * 20 for number in range(16))
@@ -51,6 +53,28 @@ def test_no_change_makes_a_snapshot_grow_by_more_than_its_bounds(
     assert grown <= growth.close + 1  # one more digit in the number of items
     assert growth.close <= growth.most
     assert 0 < length(after) <= size_of(after) <= length(after) + HEADER_BYTES + 24 * len(after.trees)
+
+
+@pytest.mark.parametrize(
+    ("known", "head", "far"),
+    [
+        ((1, 100, 1000, 0.0), Head(1, 105, 90), True),
+        ((1, 100, 1000, 9.9), Head(1, 105, 90), True),  # a few commits, however long ago
+        ((1, 100, 1000, 0.5), Head(1, 900, 90), True),  # many commits, but no time for much
+        ((1, 100, 1000, 9.9), Head(1, 900, 90), False),
+        ((1, 100, 2**30 // 2 + 1, 0.0), Head(1, 100, 90), False),
+        ((1, 100, 1000, 0.0), Head(1, 105, 101), False),  # another parent may have brought anything
+        ((1, 100, 1000, 0.0), Head(2, 105, 90), False),
+        ((1, 100, 1000, 0.0), Head(1, 99, 90), False),  # not the history that it was asked of
+    ],
+)
+def test_a_line_is_not_asked_for_while_nothing_can_have_made_it_large(
+    known: tuple[int, int, int, float], head: Head, *, far: bool
+) -> None:
+    epoch, revision, size, ago = known
+    sizes = Sizes({"base": Known(epoch, revision, size, now() - ago)})
+    assert sizes.is_far("base", head) is far
+    assert not sizes.is_far("other", head)
 
 
 def test_the_longest_header_fits_what_is_left_for_it() -> None:
