@@ -40,7 +40,7 @@ unit: install ## the tests that need no server
 
 test: lint types imports seeds ## all checks and tests, with branch coverage, in a few minutes
 	@mkdir -p .cache
-	@$(PYTEST) --cov --cov-report=term:skip-covered --ignore=$(SEEDS) $(ARGS)
+	@$(PYTEST) --cov --cov-report=term:skip-covered --ignore=$(SEEDS) $(if $(ARGS),$(ARGS),--cov-fail-under=92)
 
 seeds: install ## thousands of simulated runs; without coverage, which would make them five times slower
 	@$(PYTEST) $(SEEDS)
