@@ -32,6 +32,7 @@ from trimtab.replica.events import (
     FetchChanges,
     FetchSnapshot,
     FloorRead,
+    ForgetUncleanEnds,
     Pause,
     PersistChange,
     PersistSnapshot,
@@ -234,7 +235,7 @@ class Follower:
                 self._errands.start(effect)
             case Withhold():
                 self._face.withhold(effect.reason)
-            case PersistChange() | PersistSnapshot() | RaiseFloor() | PromoteProven():
+            case PersistChange() | PersistSnapshot() | RaiseFloor() | PromoteProven() | ForgetUncleanEnds():
                 if self._keeper is not None:
                     self._keeper.carry(effect)
             case Raise():

@@ -23,6 +23,7 @@ from trimtab.model.statements import Trust
 from trimtab.replica.events import (
     Event,
     FloorRead,
+    ForgetUncleanEnds,
     PersistChange,
     PersistLost,
     PersistSnapshot,
@@ -33,7 +34,7 @@ from trimtab.replica.events import (
 from trimtab.replica.recovery import recover
 
 _logger: Final = logging.getLogger("trimtab")
-Keep: TypeAlias = PersistChange | PersistSnapshot | RaiseFloor | PromoteProven
+Keep: TypeAlias = PersistChange | PersistSnapshot | RaiseFloor | PromoteProven | ForgetUncleanEnds
 Result = TypeVar("Result")
 
 FLUSH_SECONDS: Final = 1.0
@@ -124,6 +125,8 @@ class Keeper:
                 self._flush_soon()
             case PromoteProven():
                 self._write(lambda: disk.promote_proven(keep.position))
+            case ForgetUncleanEnds():
+                self._write(disk.forget_unclean_ends)
 
     async def close(self) -> None:
         """Bring everything to stable storage, record a clean stop, and give the directory back."""

@@ -226,6 +226,14 @@ class PromoteProven:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetUncleanEnds:
+    """Something newer than all that they may have come from is served: they quarantine nothing any more.
+
+    To be forgotten for good only when everything that was persisted before is in stable storage.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Raise:
     """Something a person should know; the same alarm is raised once until it ends."""
 
@@ -249,6 +257,7 @@ Effect: TypeAlias = (
     | PersistSnapshot
     | RaiseFloor
     | PromoteProven
+    | ForgetUncleanEnds
     | Raise
     | ReportDue
 )

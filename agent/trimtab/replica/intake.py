@@ -62,6 +62,8 @@ class Intake:
             return
         self._line.adopt(event.snapshot)
         self._keeping.recovered(event.snapshot.position)
+        if event.quarantined:
+            self._serving.crashed_upto = event.snapshot.position
         if event.quarantined and event.proven is not None and event.proven.position < event.snapshot.position:
             yield from self._carry(self._serving.quarantine(event.proven, event.snapshot.position))
         else:

@@ -7,6 +7,9 @@ goes back.
 An urgent revision is owed to the readers until a view at or after it is served, whatever a binding refuses, and however
 the line came to pass it: each state names the newest urgent revision behind it. It lifts neither `require=` nor the
 quarantine of a stretch that it lies in.
+
+The first state served that is newer than what the disk gave back after a crash loop uses up its unclean ends, whether
+anything was quarantined or not: they told of older states, and the next start serves the newest.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from trimtab.model.reports import Refusal
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.states import STEP
 from trimtab.model.views import View
-from trimtab.replica.events import Differences, Effect, Pause, Serve, Withhold
+from trimtab.replica.events import Differences, Effect, ForgetUncleanEnds, Pause, Serve, Withhold
 
 Hold: TypeAlias = Literal["binding", "all"]
 Admit: TypeAlias = Callable[[View, Position], Sequence[Refusal]]
@@ -52,6 +55,7 @@ class Serving:
         self.position = links.START
         self.hash = b""
         self.quarantined: Position | None = None
+        self.crashed_upto: Position | None = None  # the newest state that the last unclean ends may have come from
         self.withheld = ""
         self.held: tuple[Refusal, ...] = ()
         self._urgent = links.START  # the newest urgent revision known; a state tells of those of its own epoch only
@@ -84,6 +88,9 @@ class Serving:
         if self.held and not self._is_owed:
             return  # readers that were stopped stay stopped: only a view that is served lets them go on
         self.withheld, self.quarantined = "", None
+        if self.crashed_upto is not None and snapshot.position > self.crashed_upto:
+            self.crashed_upto = None
+            yield ForgetUncleanEnds()  # asked for first: if serving fails, what starts again knows of no quarantine
         yield from self._swap(snapshot, view, differences if built == follows == self.position else None)
 
     def quarantine(self, proven: Snapshot, upto: Position) -> Generator[Effect, None, None]:

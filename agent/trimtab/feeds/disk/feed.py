@@ -6,7 +6,7 @@
     previous   the proven one before that
     aside      what a newer snapshot replaced in `applied` before it was served long enough; of no use after a restart
     floor      the newest position ever served; it never decreases
-    runs       starts, clean stops, and when unclean ends were found
+    runs       starts, clean stops, and when unclean ends were found that are not used up
     lock       held while an agent lives
 
 Pure of clocks and of threads of its own; its synchronous calls block on the disk, so the driver makes them on one
@@ -186,12 +186,17 @@ class DiskFeed:
         self._records.floor = max(self._records.floor, position)
 
     def flush(self) -> None:
-        """Bring floor and journal to stable storage; call it about once a second. Nothing new costs nothing."""
+        """Bring floor and journal to stable storage; call it about once a second. Nothing new costs nothing.
+
+        Only then are unclean ends forgotten that are to be: the next start must find what made them pass.
+        """
         with self._writing("written"):
             try:
                 self._records.write_floor()
             finally:
                 self._applied.sync()
+            if not self.needs_snapshot:
+                self._records.write_forgotten()
 
     def mark_started(self, now: float) -> tuple[float, ...]:
         """Record a start at a wall-clock time; returns the times of all unclean ends kept, this one's find included."""
@@ -200,6 +205,11 @@ class DiskFeed:
                 self._records.runs, self._started = self._records.runs.started(now), True
             self._records.write_runs()
             return self._records.runs.unclean_ends
+
+    def forget_unclean_ends(self) -> None:
+        """Those found so far are to count no more; `flush` writes it down, after all that was written before."""
+        with self._writing("written"):
+            self._records.forgets = True
 
     def mark_clean_stop(self, now: float) -> None:
         """Flush, and record that this run ended well. The last call before `close`."""

@@ -26,6 +26,7 @@ class Records:
         self._written = START
         self.floor = START
         self.runs = Runs()
+        self.forgets = False  # the unclean ends found are used up, and that is not written down yet
 
     def load(self, fallback: Position) -> list[str]:
         """Read floor and runs; what is damaged is replaced by the cautious answer and named in the alarms returned."""
@@ -53,6 +54,13 @@ class Records:
     def write_runs(self) -> None:
         """Write the runs down."""
         sealed.write(self._files, _RUNS, self.runs.encode())
+
+    def write_forgotten(self) -> None:
+        """Write the runs down without their unclean ends, if those are used up; after a failure the next call does."""
+        if self.forgets:
+            self.runs = self.runs.forgotten()
+            self.write_runs()
+            self.forgets = False
 
 
 def check_environment(files: Files, environment: str) -> None:

@@ -1,11 +1,12 @@
 """Starts and ends of a bot: whether the last one stopped cleanly, and when the unclean ends were found.
 
-Times are wall-clock seconds given by the caller; they decide nothing but a quarantine (DESIGN §6).
+Times are wall-clock seconds given by the caller; they decide nothing but a quarantine (DESIGN §6). A clean stop keeps
+the unclean ends, so a quarantined bot stays so when it is started again; something newer served uses them up.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trimtab.model import canonical
@@ -46,7 +47,11 @@ class Runs:
 
     def stopped(self, now: float) -> Runs:
         """After a clean stop."""
-        return Runs(running=False, unclean_ends=self.unclean_ends, at=now)
+        return replace(self, running=False, at=now)
+
+    def forgotten(self) -> Runs:
+        """After something newer was served than what the unclean ends may have come from: they count no more."""
+        return replace(self, unclean_ends=())
 
 
 def is_crash_loop(unclean_ends: tuple[float, ...], now: float) -> bool:
