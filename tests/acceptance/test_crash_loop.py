@@ -1,4 +1,7 @@
-"""A bot that dies again and again of what it serves goes back to what was proven, until something newer comes."""
+"""A bot that dies again and again of what it serves goes back to what was proven, until something newer comes.
+
+Starting it again in order changes neither: it stays with what was proven until then, and with the newest afterwards.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +51,17 @@ def test_three_kills_within_five_minutes_bring_back_what_was_proven_until_a_newe
         check_serves(one, proven, 5, quarantined=True)
         eventually(lambda: check_reported(stand))
         check_serves(one, proven, 5, quarantined=True)
+    with bot(stand, "looping") as one:  # it was stopped in order: that does not make it harmless
+        one.hear()
+        check_serves(one, proven, 5, quarantined=True)
         newer = commit(store, "trading.size", 1)
         eventually(lambda: check_serves(one, newer, 9, quarantined=False))
         truth = ground_truth.read(stand.truth_url)
         eventually(lambda: check_bot(one.ask("state"), truth))
+    with bot(stand, "looping") as one:  # and the kills before something newer came are no reason to go back
+        assert one.hear()["revision"] == newer
+        check_serves(one, newer, 9, quarantined=False)
+        check_bot(one.ask("state"), truth)
     stand.fleet()
     stand.settle()
 

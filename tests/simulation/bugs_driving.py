@@ -17,6 +17,7 @@ from trimtab.replica.events import (
     Effect,
     Event,
     FloorRead,
+    ForgetUncleanEnds,
     PersistChange,
     PersistSnapshot,
     PromoteProven,
@@ -169,6 +170,24 @@ class EndlessQuarantine(Serving):
         if self.quarantined is not None:
             self.quarantined = max(self.quarantined, snapshot.position)
         yield from super().offer(snapshot, change, follows)
+
+
+class RancorousServing(Serving):
+    """Never says that the unclean ends are used up."""
+
+    def offer(self, snapshot: Snapshot, change: Change | None = None, follows: Position = START) -> Effects:
+        for effect in super().offer(snapshot, change, follows):
+            if not isinstance(effect, ForgetUncleanEnds):
+                yield effect
+
+
+class HastyForgiving(Intake):
+    """Takes a quarantine that has begun for the end of it."""
+
+    def recover(self, event: Recovered) -> Effects:
+        yield from super().recover(event)
+        if event.quarantined:
+            yield ForgetUncleanEnds()
 
 
 class Rewinding(Serving):

@@ -1,4 +1,4 @@
-"""The disk of one agent: three generations and a floor, of which a crash takes what was not yet synced."""
+"""The disk of one agent: generations, floor, unclean ends. A crash takes what was not yet synced."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Generation:
 
 
 class Disk:
-    """What lies in the agent's directory. `journal` and `floor` reach it at the next sync."""
+    """What lies in the agent's directory. Journal and floor reach it at the next sync, then unclean ends leave it."""
 
     def __init__(self, environment: str, trust: Trust) -> None:
         self._environment, self._trust = environment, trust
@@ -51,6 +51,8 @@ class Disk:
         self.pending_journal: list[tuple[Position, bytes]] = []
         self.pending_floor = START
         self.unclean: list[float] = []
+        self.running = False
+        self.forgets = False
         self.booted: Name | None = None
         self._remembered: list[tuple[Position, bytes]] = []
 
@@ -106,12 +108,14 @@ class Disk:
         applied = self.generations.get("applied")
         if applied is not None:
             applied.journal += self.pending_journal
+            if self.forgets:
+                self.unclean, self.forgets = [], False
         self.pending_journal = []
         self.floor = max(self.floor, self.pending_floor)
 
     # -- ends and beginnings -------------------------------------------------------------------------------------------
 
-    def crash(self, now: float, survivors: int, *, floor_survives: bool) -> None:
+    def crash(self, survivors: int, *, floor_survives: bool) -> None:
         """An end without a clean-stop record: of the unsynced journal only the first entries remain."""
         applied = self.generations.get("applied")
         if applied is not None:
@@ -120,12 +124,11 @@ class Disk:
         if floor_survives:
             self.floor = max(self.floor, self.pending_floor)
         self.pending_floor = self.floor
-        self.unclean = [at for at in self.unclean if now - at < UNCLEAN_SECONDS] + [now]
 
     def close(self) -> None:
-        """A clean end."""
+        """A clean end: it makes no other end undone."""
         self.sync()
-        self.unclean = []
+        self.running = False
 
     def rot(self, name: Name) -> bool:
         """A bit of a generation flips."""
@@ -146,6 +149,9 @@ class Disk:
 
     def boot(self, now: float) -> list[FloorRead | Recovered]:
         """What the disk tells a new process: the floor, and the newest generation that verifies."""
+        if self.running:
+            self.unclean.append(now)
+        self.running, self.forgets = True, False
         self.pending_floor = self.floor
         self._remembered = []
         events: list[FloorRead | Recovered] = []
@@ -162,8 +168,8 @@ class Disk:
                 self.generations["applied"] = self.generations[name].upto(snapshot.position)
             self.booted = name
             proven = dict(restored).get("proven")
-            recent = [at for at in self.unclean if now - at < UNCLEAN_SECONDS]
-            quarantined = len(recent) >= UNCLEAN_ENDS and proven is not None
+            recent = [at for at in self.unclean if now - at <= UNCLEAN_SECONDS]
+            quarantined = len(recent) >= UNCLEAN_ENDS
             events.append(Recovered(snapshot=snapshot, generation=name, proven=proven, quarantined=quarantined))
         return events
 

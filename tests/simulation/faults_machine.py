@@ -10,6 +10,7 @@ from trimtab.replica.events import PersistLost
 
 if TYPE_CHECKING:
     from tests.simulation.disk import Name
+    from tests.simulation.node import Node
 
 
 class MachineFaults(Subject):
@@ -53,6 +54,9 @@ class MachineFaults(Subject):
         node = self._node()
         if node.replica is not None:
             self._fire("clean restart")
+        self._stop_and_start(node)
+
+    def _stop_and_start(self, node: Node) -> None:
         node.stop()
         self._loop.run_until(self._loop.now + self._loop.between(0.01, 3.0))
         node.start()
@@ -77,7 +81,10 @@ class MachineFaults(Subject):
             self._fire("only proven left" if len(names) > 1 else "applied rotten")
 
     def _crash_loop(self) -> None:
-        """A bot that dies of what it is served, three times in a row, ten minutes after all was well."""
+        """A bot that dies of what it is served, three times in a row, ten minutes after all was well.
+
+        Somebody may start it again on purpose, before something newer comes and after it.
+        """
         node = self._node()
         self._quiet()
         self._world.commit_to(node.environment)
@@ -91,6 +98,12 @@ class MachineFaults(Subject):
             self._loop.run_until(self._loop.now + self._loop.between(0.1, 5.0))
         if quarantined:
             self._fire("crash loop")
+        if self._loop.chance(0.5):
+            self._stop_and_start(node)
+        if self._loop.chance(0.7):
+            self._world.commit_to(node.environment)
+            self._loop.run_until(self._loop.now + self._loop.between(0.1, 5.0))
+            self._stop_and_start(node)
 
     def _wall(self) -> None:
         self._fire("wall clock jump")

@@ -17,13 +17,16 @@ from trimtab.model.links import START, Position
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Document, Value, thaw
 from trimtab.replica.events import (
+    Recovered,
     Serve,
 )
 from trimtab.replica.machine import Replica
 
 if TYPE_CHECKING:
+    from tests.simulation.life import Life
     from tests.simulation.node import Node
 
+CRASH_LOOP_SECONDS = 300.0
 
 PATHS = (
     "fleet.bots.b1.labels.mode",
@@ -141,6 +144,17 @@ def quarantine_is_kept_and_ends(node: Node, replica: Replica) -> None:
             raise Violation("quarantine_is_kept_and_ends", f"{node.name} serves {replica.serving.position}")
     elif replica.serving.position != replica.line.position:
         raise Violation("quarantine_is_kept_and_ends", f"{node.name} stays at {replica.serving.position}")
+
+
+def crash_loop_is_remembered(node: Node, before: Life, event: Recovered) -> None:
+    """A clean restart ends no quarantine, and begins none again that something newer has ended."""
+    if not before.stopped or before.crashed_upto is None or node.disk.booted != "applied":
+        return  # where the journal was lost, the next process cannot know what was served
+    used_up = before.highest > before.crashed_upto
+    if used_up and event.quarantined:
+        raise Violation("crash_loop_is_remembered", f"{node.name} goes back after it served {before.highest}")
+    if not used_up and not event.quarantined and node.loop.now - node.died[0] <= CRASH_LOOP_SECONDS:
+        raise Violation("crash_loop_is_remembered", f"{node.name} serves {event.snapshot.position}, which it died of")
 
 
 def leaves_of(tree: dict[str, Value]) -> Flat:

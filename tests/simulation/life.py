@@ -28,12 +28,14 @@ class Life:
     """What one process did, kept by the driver for the checks and nobody else."""
 
     boot_floor: Position = START
+    stopped: bool = False
     first_served: dict[Position, float] = field(default_factory=dict[Position, float])
     highest: Position = START
     served: Serve | None = None
     withheld: bool = False
     urgent: Position = START
     quarantined: Position | None = None
+    crashed_upto: Position | None = None
     proven: Position = START
     poll_after: float = 0.5
     answers: deque[Answer] = field(default_factory=lambda: deque[Answer](maxlen=512))

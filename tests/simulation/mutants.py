@@ -15,6 +15,7 @@ from tests.simulation.bugs_driving import (
     FloorlessKeeping,
     Forgetful,
     ForgettingUrgent,
+    HastyForgiving,
     HastyKeeping,
     HerdingRequests,
     HoldingUrgent,
@@ -23,6 +24,7 @@ from tests.simulation.bugs_driving import (
     NoQuarantine,
     PersistingFirst,
     PersistingSnapshotFirst,
+    RancorousServing,
     RestlessPauses,
     RestlessRequests,
     Rewinding,
@@ -204,6 +206,12 @@ MUTANTS: Final = (
     Mutant("no quarantine", "quarantine_is_kept_and_ends", _with("intake", NoQuarantine), ("crash loop",)),
     Mutant(
         "a quarantine without end", "quarantine_is_kept_and_ends", _with("serving", EndlessQuarantine), ("crash loop",)
+    ),
+    Mutant(
+        "unclean ends not forgotten", "crash_loop_is_remembered", _with("serving", RancorousServing), ("crash loop",)
+    ),
+    Mutant(
+        "unclean ends forgotten at once", "crash_loop_is_remembered", _with("intake", HastyForgiving), ("crash loop",)
     ),
     Mutant("served twice", "never_backwards", _with("serving", Rewinding), ("urgent",)),
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
-from tests.simulation.disk import SYNC_SECONDS, Disk
-from tests.simulation.invariants import tree_of
+from tests.simulation.disk import SYNC_SECONDS, UNCLEAN_ENDS, Disk
+from tests.simulation.invariants import crash_loop_is_remembered, tree_of
 from tests.simulation.oracle import Key
 from trimtab.model.links import START
 from trimtab.model.values import Value
@@ -18,6 +19,7 @@ from trimtab.replica.events import (
     Event,
     FetchChanges,
     FetchSnapshot,
+    ForgetUncleanEnds,
     HeadAnswered,
     PersistChange,
     PersistLost,
@@ -49,7 +51,10 @@ def is_quarantined(event: Recovered) -> bool:
 
 
 class Node:
-    """A machine with one agent on it, from one crash to the next. `slept` counts the seconds it was suspended."""
+    """A machine with one agent on it, from one crash to the next. `slept` counts the seconds it was suspended.
+
+    `died` are the times at which its last crashes were found, for the checks.
+    """
 
     WALL_START: ClassVar = 1_700_000_000.0
 
@@ -74,6 +79,7 @@ class Node:
         self.suspended = self.catching_up = False
         self.wall = self.WALL_START
         self.slept = 0.0
+        self.died: deque[float] = deque(maxlen=UNCLEAN_ENDS)
         self.wire = Wire(self)
         self.reported = START
         self._inbox: list[Event] = []
@@ -87,7 +93,9 @@ class Node:
     def start(self) -> None:
         """A new process: what the disk holds, then the feeds."""
         self.lives += 1
-        self.life = Life(boot_floor=self.disk.floor)
+        before, self.life = self.life, Life(boot_floor=self.disk.floor)
+        if self.lives > 1 and not before.stopped:
+            self.died.append(self.loop.now)
         self._inbox.clear()
         self.asked.clear()
         self._wake_at = float("inf")
@@ -102,6 +110,10 @@ class Node:
         )
         self.world.parts.tamper(self.replica, self)
         for event in self.disk.boot(self.loop.now):
+            if isinstance(event, Recovered):
+                crash_loop_is_remembered(self, before, event)
+            if isinstance(event, Recovered) and event.quarantined:
+                self.life.crashed_upto = event.snapshot.position
             if isinstance(event, Recovered) and is_quarantined(event):
                 self.life.quarantined = event.snapshot.position
                 self.world.fire("quarantine")
@@ -134,13 +146,14 @@ class Node:
         self.wire.drop_session()
         pending = len(self.disk.pending_journal)
         survivors = self.loop.rng.randint(0, pending)
-        self.disk.crash(self.loop.now, survivors, floor_survives=self.loop.chance(0.5))
+        self.disk.crash(survivors, floor_survives=self.loop.chance(0.5))
 
     def stop(self) -> None:
         """The process ends cleanly."""
         self.replica = None
         self.wire.drop_session()
         self.disk.close()
+        self.life.stopped = True
 
     def suspend(self) -> None:
         """The machine sleeps; its boot-time clock goes on."""
@@ -237,6 +250,9 @@ class Node:
                 self._sync_soon()
             case PromoteProven():
                 self.disk.promote(effect.position)
+            case ForgetUncleanEnds():
+                self.disk.forgets = True
+                self._sync_soon()
             case _:
                 pass
 
