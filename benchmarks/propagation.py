@@ -184,7 +184,7 @@ def main() -> int:
         writer(*arguments)
         return 0
     rounds, changes = (1, 60) if fixtures.quick() else (3, 300)
-    one, many = Fleet(1, 1, changes), Fleet(100, 10, changes)
+    one, many = Fleet(1, 1, changes), Fleet(100, 10, changes // 2, rate=RATE / 2)
     with servers.stand() as stand:
         with stand.store() as store:
             stand.fill(store, ENVIRONMENT, ITEMS, {"bench": {"value": 0}})

@@ -315,6 +315,7 @@ class Follower:
             require=plan.require,
             hold=plan.hold,
             admit=self._face.judge,
+            keeps=self.sources.disk is not None,
         )
 
 

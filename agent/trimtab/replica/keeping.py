@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from trimtab.model import links
@@ -23,9 +24,11 @@ RESCUE_SECONDS: Final = 60.0
 class Keeping:
     """The floor, the journal and the proven revision of one process. It makes effects; the driver carries them out."""
 
-    def __init__(self) -> None:
+    def __init__(self, random: Callable[[], float] = lambda: 0.0, *, keeps: bool = True) -> None:
+        """`random` gives numbers in [0, 1): what one agent does after so many changes, all do. `keeps`: on a disk."""
         self.floor = links.START
-        self.compact_bytes = COMPACT_BYTES
+        self._keeps = keeps
+        self._share = 1 + random()
         self.lost = False
         self._no_rescue_before = -math.inf
         self._position = links.START
@@ -56,10 +59,13 @@ class Keeping:
         return self.lost or position > self._position
 
     def wants_compaction(self, now: float) -> bool:
-        """Whether the journal has outgrown the snapshot (`COMPACT_BYTES`, and a quarter of it), or there is none."""
+        """Whether the journal has outgrown the snapshot (`COMPACT_BYTES`, and a quarter of it), or there is none.
+
+        Never more than twice that, each agent at a size of its own.
+        """
         if self.lost:
             return now >= self._no_rescue_before
-        return self._journal_bytes > max(self.compact_bytes, self._snapshot_bytes // 4)
+        return self._keeps and self._journal_bytes > max(COMPACT_BYTES, self._snapshot_bytes // 4) * self._share
 
     def compaction_asked(self, now: float) -> None:
         """It is asked for once for each stretch of the journal."""

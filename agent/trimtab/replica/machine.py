@@ -44,7 +44,7 @@ from trimtab.replica.serving import Admit, Hold, Serving, admit_all
 class Replica:
     """Follows one line. Read its properties between events: they change by nothing but `handle`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own, named where it is made
         self,
         environment: str,
         trust: Trust,
@@ -54,13 +54,14 @@ class Replica:
         require: Mapping[str, str] | None = None,
         hold: Hold = "binding",
         admit: Admit = admit_all,
+        keeps: bool = True,
     ) -> None:
-        """`random` gives numbers in [0, 1), for jitter only."""
+        """`random` gives numbers in [0, 1), for jitter only. `keeps` says whether anything is kept on a disk."""
         self.environment = environment
         self.line = Line(environment, trust)
         self.serving = Serving(identity, require, hold, admit)
         self.freshness = Freshness()
-        self.keeping = Keeping()
+        self.keeping = Keeping(random, keeps=keeps)
         self.pursuit = Pursuit(random, self.line, self.freshness, self.keeping)
         self._alarms = Alarms()
         self._started = False
