@@ -27,16 +27,16 @@ from trimtab.feeds.disk.applied import NAME as APPLIED
 from trimtab.feeds.disk.applied import Applied
 from trimtab.feeds.disk.generations import Generation
 from trimtab.feeds.disk.loaded import PREVIOUS, PROVEN, Loaded
+from trimtab.feeds.disk.proving import ASIDE, Proving
 from trimtab.feeds.disk.records import Records, check_environment, persisting
 from trimtab.feeds.feed import MAX_CHANGES_BYTES, Changes, Head, SignedBytes, select
 from trimtab.files import DirectoryFiles, Files
 from trimtab.model import links
-from trimtab.model.errors import FeedUnavailable, FilesRefused, PersistFailed, SignatureRefused, TrimtabError
+from trimtab.model.errors import FeedUnavailable, PersistFailed, TrimtabError
 from trimtab.model.links import START, Position
 from trimtab.model.statements import Trust
 
 _LOCK: Final = "lock"
-_ASIDE: Final = "aside"
 _READ_SECONDS: Final = 30.0
 _Result = TypeVar("_Result")
 
@@ -53,7 +53,7 @@ class DiskFeed:
         self._lock = threading.RLock()
         self._applied = Applied(files, trust, environment)
         self._records = Records(files)
-        self._proven = self._aside = START
+        self._proving = Proving(files, trust, environment, self._applied)
         self._loaded: Loaded | None = None
         self._started = False
         self._closed = False
@@ -70,7 +70,7 @@ class DiskFeed:
             with persisting(files, "opened"):
                 files.lock(_LOCK)
                 for name in files.names():
-                    if name.endswith(sealed.TEMPORARY) or name == _ASIDE:
+                    if name.endswith(sealed.TEMPORARY) or name == ASIDE:
                         files.remove(name)
                 check_environment(files, environment)
         except TrimtabError:
@@ -118,7 +118,7 @@ class DiskFeed:
             if loaded.newest is not None:
                 newest = found[loaded.newest]
                 self._applied.adopt(newest, loaded.newest, intact=not newest.cut)
-            self._proven = found[PROVEN].position if PROVEN in found else START
+            self._proving.position = found[PROVEN].position if PROVEN in found else START
             self._loaded = loaded
             return loaded
 
@@ -136,50 +136,14 @@ class DiskFeed:
         """
         with self._writing("written"):
             try:
-                if self._aside <= self._proven < served:
-                    self._set_aside(served)
+                self._proving.set_aside(served)
             finally:
                 self._applied.replace(statement, body, messages)
 
     def promote_proven(self, position: Position) -> bool:
-        """Make what was held at a position, or set aside before it, the new `proven`, and the old one `previous`.
-
-        False if that is no progress, or if nothing so old is held.
-        """
+        """Make what was held at a position the new `proven`; see `Proving.promote`."""
         with self._writing("written"):
-            if position <= self._proven or self._applied.tail is None:
-                return False
-            self._applied.drain()
-            proven = self._applied.checked().upto(position)
-            if proven is None and self._aside <= position:
-                proven = self._read_aside()
-            if proven is None or proven.position <= self._proven:
-                return False
-            temporary = sealed.prepare(self._files, PROVEN, proven.encode())
-            with suppress(FileNotFoundError):
-                self._files.rename(PROVEN, PREVIOUS)
-            self._files.rename(temporary, PROVEN)
-            self._proven = proven.position
-            self._files.sync_directory()
-            return True
-
-    def _set_aside(self, served: Position) -> None:
-        """Keep a copy of what is held as it was at this position; where it does not tell there is nothing to keep."""
-        generation = None
-        with suppress(SignatureRefused, FilesRefused, FileNotFoundError):  # damaged: it is about to be replaced
-            held = self._applied.read()
-            generation = None if held is None else held.upto(served)
-        if generation is not None and generation.position == served:
-            sealed.replace(self._files, _ASIDE, generation.encode())
-            self._aside = served
-
-    def _read_aside(self) -> Generation | None:
-        if self._aside > self._proven:
-            with suppress(SignatureRefused, FilesRefused, FileNotFoundError):  # damaged: the next one will do
-                content = self._files.read(_ASIDE, generations.MAX_BYTES)
-                return generations.read(content, self._trust, self._environment)
-            self._aside = START
-        return None
+            return self._proving.promote(position)
 
     def set_floor(self, position: Position) -> None:
         """Remember that a position was served; `flush` writes it down. Waits for nobody; one thread calls it."""
