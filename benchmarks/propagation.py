@@ -175,7 +175,8 @@ def many_agents(bare: list[float], ours: list[float], fleet: Fleet) -> Section:
     for name, share in (("median", 0.5), ("p99", 0.99)):
         ratio = percentile(ours, share) / percentile(bare, share)
         rows.append(summarise("ours", "ms", ours, ratio=ratio, against=f"bare {name}", judged=ratio, limit=1.5))
-    return Section(f"The same, {fleet.readers} agents in {fleet.processes} processes, nothing shared", rows)
+    shape = f"{fleet.readers} agents in {fleet.processes} processes, nothing shared, {fleet.rate:g} changes/s"
+    return Section(f"The same, {shape}", rows)
 
 
 def main() -> int:

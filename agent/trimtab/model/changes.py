@@ -24,8 +24,8 @@ from trimtab.model.items import LeafEdit, read_edit
 
 Kind: TypeAlias = Literal["edit", "rollback", "import", "structure", "epoch"]
 MAX_EDITS: Final = 200_000
-LARGE_BYTES: Final = 64 * 1024
-"""A longer change is read in steps: in one piece 64 KiB take about 2 ms."""
+LARGE_BYTES: Final = 16 * 1024
+"""A longer change is read in steps: in one piece 16 KiB of small edits (300) take about 1.5 ms."""
 STEP_EDITS: Final = 64
 
 

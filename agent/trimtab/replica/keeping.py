@@ -16,7 +16,7 @@ PROVEN_SECONDS: Final = 600.0
 PROMOTE_SECONDS: Final = 60.0
 """A newer proven revision is written down at most this often: each time is a whole file."""
 COMPACT_BYTES: Final = 192 * 1024
-"""A shorter journal is never compacted: some 300 messages, which a boot follows in about 15 ms."""
+"""A shorter journal is never compacted: some 300 messages of a single edit each."""
 RESCUE_SECONDS: Final = 60.0
 """A disk that lost everything is given a snapshot at most this often: it may lose that too."""
 

@@ -10,7 +10,7 @@ from trimtab.model.statements import Trust
 from trimtab.replica.line import Line, Verdict
 
 MESSAGES_A_STEP = 4
-"""A message costs about 50 µs to read and apply."""
+"""A message that was verified before costs about 30 µs to read and apply."""
 
 
 def recover(
