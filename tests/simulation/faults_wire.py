@@ -25,6 +25,7 @@ class WireFaults(Subject):
         super().__init__(world)
         self._forger = Forger(world)
         self._dump: dict[str, Keys] = {}
+        self._dump_poisoned = False
 
     @property
     def kinds(self) -> dict[str, Callable[[], None]]:
@@ -64,8 +65,11 @@ class WireFaults(Subject):
         if worked:
             self._fire(name)
         if worked and name == "poisoned":
-            self._world.redis_poisoned = True
-            self._later(5, 30, self._world.clean_redis)
+            self._poisoned()
+
+    def _poisoned(self) -> None:
+        self._world.redis_poisoned = True
+        self._later(5, 30, self._world.clean_redis)
 
     def _redis_restart(self) -> None:
         self._redis_down("redis restart")
@@ -76,16 +80,19 @@ class WireFaults(Subject):
         self._redis_down("redis outage")
         self._commits(2)
         dump = self._world.redis.dump() if self._loop.chance(0.5) else None
+        poisoned = dump is not None and self._world.redis_poisoned
 
         def back() -> None:
             self._disturb()
             self._world.redis.restart(dump)
+            if poisoned:  # the forgery is back with the dump, cleaned or not meanwhile
+                self._poisoned()
 
         self._later(2, 30, back)
 
     def _old_dump(self) -> None:
         if not self._dump:
-            self._dump = self._world.redis.dump()
+            self._dump, self._dump_poisoned = self._world.redis.dump(), self._world.redis_poisoned
             self._later(1, 10, self._old_dump)
             self._commits(2)
             return
@@ -94,6 +101,8 @@ class WireFaults(Subject):
         self._redis_down()
         self._world.redis.restart(self._dump)
         self._dump = {}
+        if self._dump_poisoned:
+            self._poisoned()
 
     def _trim(self) -> None:
         """Everything but the newest entry is cut while one agent is away."""

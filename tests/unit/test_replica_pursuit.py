@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.signed_line import KEY, Entry, SignedLine
 from trimtab.feeds.feed import select
+from trimtab.model.links import Position
 from trimtab.model.reports import Status
 from trimtab.replica.events import (
     Arrived,
@@ -14,6 +15,7 @@ from trimtab.replica.events import (
     FetchChanges,
     FetchSnapshot,
     HeadAnswered,
+    Named,
     RequestFailed,
     SnapshotAnswered,
     Started,
@@ -65,6 +67,16 @@ class Store:
         first = next(entry for entry in self.entries if entry.link.epoch == newest.link.epoch)
         signed = first.snapshot
         return SnapshotAnswered(source=ask.source, request=ask.request, statement=signed.statement, body=signed.body)
+
+
+class RedisAlone(Store):
+    """The same while Postgres cannot be reached."""
+
+    def answer(self, ask: Effect) -> Event:
+        assert isinstance(ask, AskHead | FetchChanges | FetchSnapshot)
+        if ask.source == "postgres":
+            return RequestFailed(source="postgres", request=ask.request, reason="unreachable")
+        return super().answer(ask)
 
 
 def _asks(effect: Effect) -> bool:
@@ -143,3 +155,36 @@ def test_a_head_that_redis_does_not_give_ends_the_wait_for_it() -> None:
 def test_without_redis_postgres_is_asked_at_once() -> None:
     replica = Replica("production", KEY.trust(), {}, random=lambda: 0.5)
     assert fetched(replica, Started(), 0.0) == ["postgres"]
+
+
+def test_a_false_newer_epoch_hides_no_change_that_redis_holds() -> None:
+    """Found by seed 4676 of the simulation: the false name was dropped, and the true head with it."""
+    line = SignedLine()
+    line.extend(3)
+    replica, store = followed(line)
+    line.extend(1)
+    alone = RedisAlone(line)
+    alone.now = store.now
+    alone.run(replica, Named(Position(8, 3)), Subscribed())
+    assert replica.line.position == line.entries[-1].position
+
+
+def asked_again(replica: Replica, *named: Position, now: float) -> bool:
+    """Whether changes are asked for once more, after the first request for what was named first came to nothing."""
+    (ask,) = [one for one in replica.handle(Named(named[0]), now) if isinstance(one, FetchChanges)]
+    for position in named[1:]:
+        list(replica.handle(Named(position), now))
+    nothing = ChangesAnswered(source="postgres", request=ask.request, messages=())
+    effects = [*replica.handle(nothing, now), *replica.handle(Ticked(), now + 0.2)]
+    return any(isinstance(one, FetchChanges) for one in effects)
+
+
+def test_a_hint_is_dropped_only_by_an_answer_to_what_was_asked_after_it() -> None:
+    line = SignedLine()
+    line.extend(2)
+    revision = line.entries[-1].position.revision
+    first, second = Position(1, revision + 5), Position(1, revision + 4)
+    replica, store = followed(line)
+    assert not asked_again(replica, first, now=store.now)
+    replica, store = followed(line)
+    assert asked_again(replica, first, second, now=store.now)

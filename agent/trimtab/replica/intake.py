@@ -81,7 +81,8 @@ class Intake:
 
     def take_changes(self, event: ChangesAnswered, now: float) -> Effects:
         """Take the messages that a feed gave after our position."""
-        if self._pursuit.requests.answered(event.request) is None:
+        request = self._pursuit.requests.answered(event.request)
+        if request is None:
             return
         before, verdict = self._line.position, Verdict.OLD
         for raw in event.messages:
@@ -93,7 +94,7 @@ class Intake:
         if self._line.position > before:
             self._pursuit.progressed(event.source)
         elif verdict not in {Verdict.NEEDS_SNAPSHOT, Verdict.NEWER_EPOCH}:
-            self._pursuit.changes_led_nowhere(event.source, now, trimmed=event.trimmed)
+            self._pursuit.changes_led_nowhere(request, now, trimmed=event.trimmed)
 
     def take_snapshot(self, event: SnapshotAnswered, now: float) -> Effects:
         """Take a feed's newest snapshot: as our state if it is newer, for a shorter journal if that was asked for."""
@@ -106,7 +107,7 @@ class Intake:
         if verdict is Verdict.APPLIED:
             self._pursuit.snapshot_adopted(event.source)
         elif not (request.compacting and (yield from self._compact(event))):
-            self._pursuit.snapshot_led_nowhere(event.source, now)
+            self._pursuit.snapshot_led_nowhere(request, now)
 
     def _judge(self, raw: bytes, now: float) -> Generator[Effect, None, Judgement]:
         """Offer a message to the line, and do what follows from the verdict alone."""

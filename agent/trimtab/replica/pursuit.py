@@ -1,8 +1,9 @@
 """Pursuit: what is missing, and whom to ask for it.
 
 Hints (a name from the channel, an unsigned head) may be wrong and are dropped once Postgres had nothing for them, a
-newer epoch once Redis had no snapshot of it. What was verified, or waits for a primary's certificate, is pursued until
-the line has it.
+newer epoch once Redis had no snapshot of it; an answer to what was asked before the hint says nothing about it. Hints
+of newer epochs are kept apart, so that a false one hides none of our own epoch. What was verified, or waits for a
+primary's certificate, is pursued until the line has it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,24 @@ from trimtab.replica.events import AskHead, Effect, FetchChanges, FetchSnapshot,
 from trimtab.replica.freshness import Freshness
 from trimtab.replica.keeping import Keeping
 from trimtab.replica.line import Line
-from trimtab.replica.requests import Kind, Requests
+from trimtab.replica.requests import Kind, Request, Requests
+
+
+class _Hint:
+    """How far somebody says that the line goes, and the last request that was asked before we heard it last."""
+
+    def __init__(self) -> None:
+        self.position = links.START
+        self._asked_before = 0
+
+    def heard(self, position: Position, asked: int) -> None:
+        """Somebody says so; `asked` is the newest request."""
+        self.position, self._asked_before = max(self.position, position), asked
+
+    def had_nothing(self, request: Request) -> None:
+        """Who was asked had nothing for it."""
+        if request.number > self._asked_before:
+            self.position = links.START
 
 
 class Pursuit:
@@ -25,7 +43,7 @@ class Pursuit:
         self._line, self._freshness, self._keeping = line, freshness, keeping
         self.requests = Requests(random)
         self._confirmed = False
-        self._hint = links.START
+        self._hint, self._epoch_hint = _Hint(), _Hint()
         self._known = links.START
         self._snapshot_known = links.START
         self._snapshot_hinted = False
@@ -34,7 +52,9 @@ class Pursuit:
 
     def hinted(self, position: Position) -> None:
         """Somebody says that the line goes further."""
-        self._hint = max(self._hint, position)
+        here = self._line.position
+        if position > here:
+            (self._epoch_hint if position.epoch > here.epoch else self._hint).heard(position, self.requests.newest)
 
     def known(self, position: Position) -> None:
         """An authentic link shows that the line goes further: feeds that had nothing may have it now."""
@@ -67,26 +87,32 @@ class Pursuit:
         """A feed gave what brought the line on."""
         self.requests.empty_handed.end(source)
 
-    def changes_led_nowhere(self, source: Source, now: float, *, trimmed: bool) -> None:
+    def changes_led_nowhere(self, request: Request, now: float, *, trimmed: bool) -> None:
         """A feed has nothing that follows: take its snapshot if history is cut, else ask the other feed."""
         if trimmed and not self._snapshot_hinted:
             self._snapshot_hinted = True
             return
-        self.requests.empty_handed.grow(source, now)
-        if source == "postgres":
-            self._hint = links.START
+        self.requests.empty_handed.grow(request.source, now)
+        if request.source == "postgres":
+            self._had_nothing(request)
 
-    def snapshot_led_nowhere(self, source: Source, now: float) -> None:
+    def snapshot_led_nowhere(self, request: Request, now: float) -> None:
         """Not what was wanted: it may not be signed yet, or the hint was wrong."""
-        self.requests.empty_handed.grow(source, now)
+        self.requests.empty_handed.grow(request.source, now)
         self._snapshot_hinted = False
-        if source == "postgres" or self._hint.epoch > self._line.position.epoch:  # Redis has none of such an epoch
-            self._hint = links.START
+        if self._epoch_hint.position.epoch > self._line.position.epoch:
+            self._epoch_hint.had_nothing(request)  # whichever feed it is: it has none of such an epoch
+        elif request.source == "postgres":
+            self._had_nothing(request)
 
     def snapshot_adopted(self, source: Source) -> None:
         """The line stands at a snapshot now."""
         self._snapshot_hinted = False
         self.progressed(source)
+
+    def _had_nothing(self, request: Request) -> None:
+        self._hint.had_nothing(request)
+        self._epoch_hint.had_nothing(request)
 
     # -- what is asked for ---------------------------------------------------------------------------------------------
 
@@ -94,7 +120,7 @@ class Pursuit:
         """Ask for whatever is missing: a head that is due, a snapshot, or changes."""
         yield from self._heads(now)
         here = self._line.position
-        wanted = max(self._hint, self._known, self._freshness.awaited)
+        wanted = max(self._hint.position, self._epoch_hint.position, self._known, self._freshness.awaited)
         if self._line.snapshot is None or self._wants_snapshot(here, wanted):
             yield from self._snapshot(now)
         elif wanted > here and not self._freshness.forked:

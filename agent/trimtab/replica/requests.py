@@ -92,6 +92,11 @@ class Requests:
         self.unreachable = Pauses(random)
         self.empty_handed = Pauses(random)
 
+    @property
+    def newest(self) -> int:
+        """The number of the request that was asked last."""
+        return self._number
+
     def is_open(self, kind: Kind, source: Source) -> bool:
         """Whether an answer of this kind is awaited from a feed."""
         return (kind, source) in self._open
