@@ -18,6 +18,9 @@ from trimtab.subscriptions import Subscriptions
 AT_ONCE: Final = 16
 """So many differences are told in the same step as the swap, so that who waits for news does not wait for a breath."""
 
+FREED_AT_ONCE: Final = 1_024
+"""An old view with more paths in its cache is freed after a breath: for the largest that takes as long as the swap."""
+
 
 class AgentFace:
     """See `trimtab.standing.Face`. It keeps its agent alive: only `close` ends that.
@@ -68,7 +71,8 @@ class AgentFace:
         if len(differences) > AT_ONCE:
             yield
         yield from self._subscriptions.tell(old, new, differences, reload=served.reload)
-        yield  # the old view is freed after a breath: that takes as long as the swap
+        if len(old.cache) > FREED_AT_ONCE:
+            yield
 
     def withhold(self, reason: str) -> None:
         """See `Face.withhold`."""

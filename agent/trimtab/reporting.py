@@ -17,6 +17,8 @@ from trimtab.model.reports import REPORT_SECONDS, Report
 _logger: Final = logging.getLogger("trimtab")
 GAP_SECONDS: Final = 0.25
 """Reports to Redis follow each other no faster: twenty changes in this time make one report."""
+SPREAD_SECONDS: Final = 0.05
+"""A change is reported spread over this time: where many agents share a machine, none reports while others apply it."""
 FALLBACK_GAP_SECONDS: Final = 1.0
 """The same through Postgres, which a thousand agents must not drown."""
 LABELS_SPREAD_SECONDS: Final = 1.0
@@ -120,6 +122,7 @@ class Reporting:
             try:
                 async with asyncio.timeout(REPORT_SECONDS * _jitter()):
                     await self._due.wait()
+                    await asyncio.sleep(SPREAD_SECONDS * random.random())  # noqa: S311 - jitter
             except TimeoutError:
                 pass  # nothing changed: the regular report
             self._due.clear()

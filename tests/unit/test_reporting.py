@@ -71,6 +71,7 @@ class Bench:
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     """In a hurry: what takes seconds takes milliseconds."""
     monkeypatch.setattr(reporting, "GAP_SECONDS", 0.001)
+    monkeypatch.setattr(reporting, "SPREAD_SECONDS", 0.001)
     monkeypatch.setattr(reporting, "FALLBACK_GAP_SECONDS", 0.001)
     monkeypatch.setattr(reporting, "LABELS_SPREAD_SECONDS", 0.002)
     monkeypatch.setattr(reporting, "REPORT_SECONDS", 0.01)
