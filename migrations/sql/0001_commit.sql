@@ -21,7 +21,7 @@ CREATE FUNCTION trimtab.trimtab_stage_v1(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
-    INSERT INTO changes (version_id, change) VALUES (version, change);
+    WITH said AS (INSERT INTO changes (version_id, change) VALUES (version, change))
     INSERT INTO configuration_items (version_id, layer, path, operation, content, previous_operation, previous)
     SELECT version, i.layer, i.path,
            CASE WHEN i.content IS NULL THEN 'remove' WHEN i.content = '' THEN 'hide' ELSE 'put' END, nullif(i.content, ''),
@@ -65,6 +65,29 @@ $$;
 COMMENT ON FUNCTION trimtab.bound_the_lock IS
     'From here on, whoever freezes loses the session, and with it the lock, after hold_ms';
 
+CREATE FUNCTION trimtab.take_the_lock(wait_ms integer, hold_ms integer) RETURNS trimtab.store_head
+LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp AS $$
+DECLARE
+    began timestamptz := clock_timestamp();
+    h store_head;
+BEGIN
+    PERFORM prepare_to_lock(wait_ms, hold_ms);
+    LOCK TABLE turn IN SHARE UPDATE EXCLUSIVE MODE;
+    -- waiting for both takes no longer than was asked
+    PERFORM set_config(
+        'lock_timeout', greatest(1, wait_ms - 1000 * extract(epoch FROM clock_timestamp() - began))::integer::text, true
+    );
+    UPDATE store_head AS s
+       SET revision = s.revision + 1, moved_at = greatest(s.moved_at, clock_timestamp())
+    RETURNING s.* INTO STRICT h;
+    PERFORM bound_the_lock(hold_ms);
+    RETURN h;
+END
+$$;
+COMMENT ON FUNCTION trimtab.take_the_lock IS
+    'Waits for the turn, then takes the lock of the store and the next revision. The lock is the row of store_head: whoever '
+    'comes without a turn waits for that. A row that each holder updates wakes all who wait for it; the turn wakes the next';
+
 CREATE FUNCTION trimtab.trimtab_lock_v1(of_environments text[], wait_ms integer, hold_ms integer)
 RETURNS TABLE (
     epoch bigint, revision bigint, structure_revision bigint, moved_at timestamptz,
@@ -76,11 +99,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
     h store_head;
 BEGIN
-    PERFORM prepare_to_lock(wait_ms, hold_ms);
-    UPDATE store_head AS s
-       SET revision = s.revision + 1, moved_at = greatest(s.moved_at, clock_timestamp())
-    RETURNING s.* INTO STRICT h;
-    PERFORM bound_the_lock(hold_ms);
+    h := take_the_lock(wait_ms, hold_ms);
     RETURN QUERY
     SELECT h.epoch, h.revision, h.structure_revision, h.moved_at, e.name, l.epoch, l.revision, l.hash, l.checksum
       FROM (SELECT) AS always
@@ -154,16 +173,30 @@ CREATE FUNCTION trimtab.trimtab_begin_v1(
     environment text, head_epoch bigint, head_revision bigint, head_hash bytea, head_checksum bytea,
     touched_environment text, touched_path text
 )
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = trimtab, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
+DECLARE
+    h store_head;
 BEGIN
     PERFORM trimtab_stage_v1(version, edited, change, layers, paths, contents);
-    RETURN QUERY SELECT l.*, NULL::text, NULL::text FROM trimtab_lock_v1(of_environments, wait_ms, hold_ms) AS l;
-    IF (SELECT s.revision FROM store_head AS s) > since + 1 THEN
+    h := take_the_lock(wait_ms, hold_ms);
+    RETURN QUERY
+    SELECT h.epoch, h.revision, h.structure_revision, h.moved_at, e.name, l.epoch, l.revision, l.hash, l.checksum,
+           NULL::text, NULL::text
+      FROM unnest(of_environments) AS e (name)
+      LEFT JOIN line_heads AS l ON l.environment = e.name;
+    IF h.revision > since + 1 THEN
         RETURN QUERY
         SELECT NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz,
-               NULL::text, NULL::bigint, NULL::bigint, NULL::bytea, NULL::bytea, t.environment, t.path
-          FROM trimtab_touched_v1(near, since, at_most) AS t;
+               NULL::text, NULL::bigint, NULL::bigint, NULL::bytea, NULL::bytea, v.environment, i.path
+          FROM configuration_versions AS v
+          LEFT JOIN LATERAL (
+                SELECT i.path FROM configuration_items AS i WHERE i.version_id = v.version_id OFFSET 0
+               ) AS i ON true
+         WHERE v.revision > since AND (v.environment = ANY (near) OR v.environment IS NULL)
+         ORDER BY v.revision
+         LIMIT at_most;
     END IF;
 END
 $$;
@@ -233,12 +266,14 @@ BEGIN
     IF (said ->> 'revision')::bigint IS DISTINCT FROM of_revision THEN
         RAISE EXCEPTION 'the audit record names another revision' USING ERRCODE = 'TT001';
     END IF;
-    INSERT INTO configuration_audit (
-        id, at, actor, action, environment, epoch, revision, detail, record, previous_hash, hash
-    ) VALUES (
-        number, (said ->> 'at')::timestamptz, said ->> 'actor', said ->> 'action', said ->> 'environment', h.epoch,
-        of_revision, said -> 'detail', record, h.audit_hash, digest
-    );
+    WITH entered AS (
+        INSERT INTO configuration_audit (
+            id, at, actor, action, environment, epoch, revision, detail, record, previous_hash, hash
+        ) VALUES (
+            number, (said ->> 'at')::timestamptz, said ->> 'actor', said ->> 'action', said ->> 'environment', h.epoch,
+            of_revision, said -> 'detail', record, h.audit_hash, digest
+        )
+    )
     UPDATE store_head
        SET revision = h.revision, moved_at = h.moved_at, audit_id = number, audit_hash = digest;
     RETURN number;
@@ -261,41 +296,38 @@ CREATE FUNCTION trimtab.enter_links(headers bytea[], of_version uuid, h trimtab.
 LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp AS $$
 DECLARE
     body bytea;
-    header bytea;
-    said record;
-    l record;
-    entered text[] := '{}';
+    names text[];
 BEGIN
     SELECT c.change INTO STRICT body FROM changes AS c WHERE c.version_id = of_version;
-    FOREACH header IN ARRAY headers LOOP
-        SELECT j.environment, j.epoch, j.revision, j.previous_revision, decode(j.previous_hash, 'hex') AS previous_hash,
-               decode(j.hash, 'hex') AS hash, decode(j.checksum, 'hex') AS checksum, j.key_id,
-               decode(j.signature, 'hex') AS signature
-          INTO said
-          FROM json_to_record(convert_from(header, 'UTF8')::json) AS j (
-                   environment text, epoch bigint, revision bigint, previous_revision bigint, previous_hash text,
-                   hash text, checksum text, key_id text, signature text);
-        SELECT k.revision, k.hash INTO l
-          FROM links AS k
-         WHERE k.environment = said.environment AND k.epoch = h.epoch
-         ORDER BY k.revision DESC LIMIT 1;
-        IF (said.epoch, said.revision) IS DISTINCT FROM (h.epoch, h.revision)
-           OR said.previous_revision IS DISTINCT FROM coalesce(l.revision, 0)
-           OR said.previous_hash IS DISTINCT FROM coalesce(l.hash, genesis(said.environment, h.epoch))
-           OR said.hash IS DISTINCT FROM sha256(said.previous_hash || body)
-           -- a line begins with its environment; the later links follow one that was checked
-           OR l.revision IS NULL AND NOT EXISTS (SELECT FROM environments AS e WHERE e.name = said.environment) THEN
-            RAISE EXCEPTION 'the link does not follow the line of %', said.environment USING ERRCODE = 'TT002';
-        END IF;
+    WITH entered AS (
         INSERT INTO links (
             environment, epoch, revision, previous_revision, previous_hash, hash, checksum, key_id, signature, header
-        ) VALUES (
-            said.environment, said.epoch, said.revision, said.previous_revision, said.previous_hash, said.hash,
-            said.checksum, said.key_id, said.signature, header
-        );
-        entered := entered || said.environment;
-    END LOOP;
-    RETURN entered;
+        )
+        SELECT j.environment, j.epoch, j.revision, j.previous_revision, decode(j.previous_hash, 'hex'), decode(j.hash, 'hex'),
+               decode(j.checksum, 'hex'), j.key_id, decode(j.signature, 'hex'), u.header
+          FROM unnest(headers) AS u (header)
+         CROSS JOIN LATERAL json_to_record(convert_from(u.header, 'UTF8')::json) AS j (
+                   environment text, epoch bigint, revision bigint, previous_revision bigint, previous_hash text,
+                   hash text, checksum text, key_id text, signature text)
+          LEFT JOIN LATERAL (
+                SELECT k.revision, k.hash FROM links AS k
+                 WHERE k.environment = j.environment AND k.epoch = h.epoch
+                 ORDER BY k.revision DESC LIMIT 1
+               ) AS l ON true
+         WHERE j.epoch = h.epoch AND j.revision = h.revision
+           AND j.previous_revision = coalesce(l.revision, 0)
+           AND decode(j.previous_hash, 'hex') = coalesce(l.hash, genesis(j.environment, h.epoch))
+           AND decode(j.hash, 'hex') = sha256(decode(j.previous_hash, 'hex') || body)
+           -- a line begins with its environment; the later links follow one that was checked
+           AND (l.revision IS NOT NULL OR EXISTS (SELECT FROM environments AS e WHERE e.name = j.environment))
+        RETURNING links.environment
+    )
+    SELECT coalesce(array_agg(e.environment), '{}') INTO names FROM entered AS e;
+    IF cardinality(names) IS DISTINCT FROM cardinality(headers) THEN
+        RAISE EXCEPTION 'a link does not follow its line: % of % do', cardinality(names), cardinality(headers)
+            USING ERRCODE = 'TT002';
+    END IF;
+    RETURN names;
 END
 $$;
 COMMENT ON FUNCTION trimtab.enter_links IS
@@ -309,14 +341,9 @@ LANGUAGE plpgsql VOLATILE SET search_path = trimtab, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     entered text[];
+    removes boolean;
     gone record;
 BEGIN
-    -- The primary key refuses a commit without a lock of its own: that revision is taken.
-    INSERT INTO configuration_versions (
-        revision, epoch, version_id, environment, kind, author, reason, urgent, committed_at, idempotency_key, request_hash
-    ) VALUES (
-        h.revision, h.epoch, version, edited, kind, author, reason, urgent, h.moved_at, idempotency_key, request_hash
-    );
     IF kind IN ('structure', 'import', 'epoch') THEN
         PERFORM restructure(version, h);
     END IF;
@@ -325,20 +352,35 @@ BEGIN
         RAISE EXCEPTION 'the edited environment has no link' USING ERRCODE = 'TT002';
     END IF;
 
-    INSERT INTO item_revisions (environment, path, layer, revision, version_id)
-    SELECT edited, i.path, i.layer, h.revision, version FROM configuration_items AS i WHERE i.version_id = version;
-    INSERT INTO configuration_current AS c (environment, path, layer, content, revision, value)
-    SELECT edited, i.path, i.layer, i.content, h.revision, convert_from(i.content, 'UTF8')::jsonb
-      FROM configuration_items AS i
-     WHERE i.version_id = version AND i.operation <> 'remove'
-    ON CONFLICT ON CONSTRAINT configuration_current_pkey DO UPDATE
-       SET content = excluded.content, revision = excluded.revision, value = excluded.value;
-    FOR gone IN
-        SELECT i.path, i.layer FROM configuration_items AS i WHERE i.version_id = version AND i.operation = 'remove'
-    LOOP
-        DELETE FROM configuration_current AS c
-         WHERE c.environment = edited AND c.path = gone.path AND c.layer = gone.layer;
-    END LOOP;
+    WITH numbered AS (
+        -- The primary key refuses a commit without a lock of its own: that revision is taken.
+        INSERT INTO configuration_versions (
+            revision, epoch, version_id, environment, kind, author, reason, urgent, committed_at, idempotency_key,
+            request_hash
+        ) VALUES (
+            h.revision, h.epoch, version, edited, kind, author, reason, urgent, h.moved_at, idempotency_key, request_hash
+        )
+    ), staged AS MATERIALIZED (
+        SELECT i.path, i.layer, i.operation, i.content FROM configuration_items AS i WHERE i.version_id = version
+    ), remembered AS (
+        INSERT INTO item_revisions (environment, path, layer, revision, version_id)
+        SELECT edited, i.path, i.layer, h.revision, version FROM staged AS i
+    ), stands AS (
+        INSERT INTO configuration_current AS c (environment, path, layer, content, revision, value)
+        SELECT edited, i.path, i.layer, i.content, h.revision, convert_from(i.content, 'UTF8')::jsonb
+          FROM staged AS i WHERE i.operation <> 'remove'
+        ON CONFLICT ON CONSTRAINT configuration_current_pkey DO UPDATE
+           SET content = excluded.content, revision = excluded.revision, value = excluded.value
+    )
+    SELECT EXISTS (SELECT FROM staged AS i WHERE i.operation = 'remove') INTO removes;
+    IF removes THEN
+        FOR gone IN
+            SELECT i.path, i.layer FROM configuration_items AS i WHERE i.version_id = version AND i.operation = 'remove'
+        LOOP
+            DELETE FROM configuration_current AS c
+             WHERE c.environment = edited AND c.path = gone.path AND c.layer = gone.layer;
+        END LOOP;
+    END IF;
 
     PERFORM append_audit(audit_record, h.revision, h);
     RETURN h.moved_at;
@@ -465,11 +507,25 @@ BEGIN
     SELECT l.epoch, l.revision, NULL::bigint, NULL::timestamptz, l.environment, l.hash, l.checksum,
            NULL::text, NULL::text, NULL::bytea
       FROM unnest(reached) AS e (name)
-      JOIN line_heads AS l ON l.environment = e.name;
-    RETURN QUERY
-    SELECT NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz, a.environment, NULL::bytea, NULL::bytea,
-           a.layer, a.path, a.content
-      FROM trimtab_around_v1(near, paths, ancestors) AS a;
+      JOIN line_heads AS l ON l.environment = e.name
+    UNION ALL
+    SELECT NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz, c.environment, NULL::bytea, NULL::bytea,
+           c.layer, c.path, c.content
+      FROM unnest(near) AS e (name)
+     CROSS JOIN unnest(paths || ancestors) AS p (path)
+     CROSS JOIN LATERAL (
+            SELECT k.* FROM configuration_current AS k WHERE k.environment = e.name AND k.path = p.path OFFSET 0
+           ) AS c
+    UNION ALL
+    SELECT NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz, c.environment, NULL::bytea, NULL::bytea,
+           c.layer, c.path, c.content
+      FROM unnest(near) AS e (name)
+     CROSS JOIN unnest(paths) AS p (path)
+     CROSS JOIN LATERAL (
+            -- as in trimtab_around_v1
+            SELECT k.* FROM configuration_current AS k
+             WHERE k.environment = e.name AND k.path > p.path || '.' AND k.path < p.path || '/' OFFSET 0
+           ) AS c;
 END
 $$;
 COMMENT ON FUNCTION trimtab.trimtab_near_v1 IS

@@ -6,8 +6,8 @@ DROP FUNCTION
     trimtab.trimtab_near_v1, trimtab.trimtab_commit_at_once_v1,
     trimtab.trimtab_around_v1, trimtab.trimtab_prune_snapshots_v1, trimtab.trimtab_commit_v1,
     trimtab.trimtab_audit_v1, trimtab.enter_version, trimtab.enter_links, trimtab.append_audit, trimtab.restructure, trimtab.genesis, trimtab.trimtab_begin_v1, trimtab.trimtab_touched_v1,
-    trimtab.trimtab_lock_epoch_v1, trimtab.trimtab_lock_v1, trimtab.bound_the_lock, trimtab.prepare_to_lock, trimtab.trimtab_stage_v1;
-DROP VIEW trimtab.active_versions, trimtab.line_heads;
+    trimtab.trimtab_lock_epoch_v1, trimtab.trimtab_lock_v1, trimtab.take_the_lock, trimtab.bound_the_lock, trimtab.prepare_to_lock, trimtab.trimtab_stage_v1;
+DROP VIEW trimtab.turn, trimtab.active_versions, trimtab.line_heads;
 DROP TABLE
     trimtab.agent_reports, trimtab.snapshot_chunks, trimtab.snapshots, trimtab.configuration_audit, trimtab.links,
     trimtab.configuration_current, trimtab.item_revisions, trimtab.configuration_versions,

@@ -258,3 +258,8 @@ SELECT h.environment, h.epoch, h.revision, h.hash, v.version_id, v.environment A
   FROM trimtab.line_heads AS h
   JOIN trimtab.configuration_versions AS v USING (revision);
 COMMENT ON VIEW trimtab.active_versions IS 'The one active version of each environment';
+
+-- Writers who contend lock this name before they lock store_head (decision 0010). A view: there is nothing to vacuum, and
+-- unlike an advisory lock nobody without rights on it can take it.
+CREATE VIEW trimtab.turn AS SELECT 'the lock of the store' AS comes_before;
+COMMENT ON VIEW trimtab.turn IS 'Only a name to lock: whose turn it is to take the lock of the store';

@@ -59,6 +59,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_SECONDS,
+            pool_reset_on_return=None,  # `connection` does it where there is anything to roll back
             use_native_hstore=False,
         )
 
@@ -89,6 +90,7 @@ class Database:
         except DeadlinePassed as error:
             raise ConnectionLost("Postgres gives no answer", error.why, "Check the server and the network") from error
         finally:
+            abandon(connection)
             connection.deadline = None
             # a pool that was disposed of keeps what it gets back
             if is_lost(connection) or self.engine.pool is not pool:
@@ -134,7 +136,7 @@ def is_lost(connection: Connection) -> bool:
 
 def abandon(connection: Connection) -> None:
     """Roll back whatever is open; a connection that breaks meanwhile is noticed where it is given back."""
-    if not connection.closed:
+    if connection.pgconn.transaction_status != TransactionStatus.IDLE and not connection.closed:
         with contextlib.suppress(psycopg.Error, DeadlinePassed):
             connection.rollback()
 

@@ -145,6 +145,7 @@ def test_an_agent_cannot_shadow_what_a_function_reads(database: Database) -> Non
         "SELECT trimtab.enter_links(ARRAY[]::bytea[], gen_random_uuid(), NULL)",
         "SELECT trimtab.enter_version(NULL, NULL, '', '', '', '', false, NULL, NULL, NULL, NULL)",
         "SELECT trimtab.restructure(gen_random_uuid(), NULL)",
+        "LOCK TABLE trimtab.turn IN SHARE UPDATE EXCLUSIVE MODE",
         "CREATE TABLE trimtab.mine (n integer)",
         "SET ROLE trimtab_owner",
     ],
@@ -171,7 +172,14 @@ def test_the_writer_commits_and_the_auditor_reads_who_did_it(database: Database)
             connection.execute("SELECT * FROM trimtab.links")
 
 
-@pytest.mark.parametrize("statement", ["SELECT 1 FROM trimtab.links", "SELECT trimtab.trimtab_audit_v1('{}')"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT 1 FROM trimtab.links",
+        "SELECT trimtab.trimtab_audit_v1('{}')",
+        "LOCK TABLE trimtab.turn IN ACCESS SHARE MODE",
+    ],
+)
 def test_an_agent_is_refused(database: Database, statement: str) -> None:
     with psycopg.connect(database.login("trimtab_agent")) as connection, pytest.raises(pg.InsufficientPrivilege):
         connection.execute(statement.encode())
