@@ -1,6 +1,7 @@
 """Trimtab for bots: follow one environment and read its configuration at the cost of a dict lookup.
 
-from trimtab import Agent
+from trimtab import Agent     in the process of the bot
+from trimtab import attach    from the sidecar of the node, through shared memory
 """
 
 from __future__ import annotations
@@ -9,20 +10,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trimtab.agent import Agent
+    from trimtab.attached import Attached, attach
     from trimtab.binding import Binding
     from trimtab.model.reports import Status
     from trimtab.model.resolution import ABSENT
     from trimtab.pending import Changed, Reloaded
+    from trimtab.reading import Reading
 
-__all__ = ["ABSENT", "Agent", "Binding", "Changed", "Reloaded", "Status"]
+__all__ = ["ABSENT", "Agent", "Attached", "Binding", "Changed", "Reading", "Reloaded", "Status", "attach"]
 
 _PLACES = {
     "ABSENT": "trimtab.model.resolution",
     "Agent": "trimtab.agent",
+    "Attached": "trimtab.attached",
     "Binding": "trimtab.binding",
     "Changed": "trimtab.pending",
+    "Reading": "trimtab.reading",
     "Reloaded": "trimtab.pending",
     "Status": "trimtab.model.reports",
+    "attach": "trimtab.attached",
 }
 
 

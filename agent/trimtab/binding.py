@@ -21,12 +21,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from trimtab.cache import Cache
 from trimtab.model import paths, views
 from trimtab.model.errors import ModelRefused, UsageError
-from trimtab.model.links import Position
+from trimtab.model.positions import Position
 from trimtab.model.reports import Refusal
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Document, Value, thaw
-from trimtab.model.views import View
-from trimtab.reader import Assignment, Held, requirement_failed
+from trimtab.reader import Assignment, Held, Resolved, requirement_failed
 
 T = TypeVar("T")
 _logger: Final = logging.getLogger("trimtab")
@@ -61,11 +60,15 @@ class Binding(Generic[T]):
         served = self._served()  # first: a swap in between may only make the answer older, never wrong
         return served if self.refused is None else self._accepted
 
+    def kept(self) -> object:
+        """What `current` gives now, to keep it alive during a swap."""
+        return _CURRENT.__get__(self)
+
     def __repr__(self) -> str:
         return f"Binding({self.path!r}, {self._shape.name})"
 
 
-class _Withheld(Binding[T]):
+class Withheld(Binding[T]):
     """What a binding becomes while `require=` does not hold."""
 
     __slots__ = ()
@@ -110,12 +113,17 @@ class _Verdict:
 
 
 class Bindings:
-    """All bindings of an agent. The lock keeps binding and swapping apart; readers never see it."""
+    """All bindings of a reader. The lock keeps binding and swapping apart; readers never see it.
 
-    def __init__(self) -> None:
+    `plain` is what a binding is, `withheld` what it becomes while `require=` does not hold: of one layout.
+    """
+
+    def __init__(self, plain: type[Binding[Any]] = Binding[Any], withheld: type[Binding[Any]] = Withheld[Any]) -> None:
+        self._plain: type[Binding[Any]] = get_origin(plain) or plain
+        self._refusing: type[Binding[Any]] = get_origin(withheld) or withheld
         self._lock = threading.RLock()
         self._bound: dict[tuple[str, int], Binding[Any]] = {}
-        self._judged: tuple[View, dict[int, _Verdict]] | None = None
+        self._judged: tuple[Resolved, dict[int, _Verdict]] | None = None
 
     def add(self, path: str, kind: type[T], held: Callable[[], Held]) -> Binding[T]:
         """The binding of a path and type: the one that there is already, or a new one over the held view.
@@ -131,7 +139,8 @@ class Bindings:
         with self._lock:
             here = held()
             here.check()
-            binding = Binding(spelled, shape, lambda: held().position.revision)
+            binding = self._plain(spelled, shape, lambda: held().position.revision)
+            self.prepare(binding)
             here.cache[spelled]  # raises `PathNotFound` with the nearest name
             verdict = _judge(binding, here.cache, here.position)
             if verdict.refusal is not None:
@@ -144,7 +153,14 @@ class Bindings:
             binding.current = cast("T", verdict.value)
             return cast("Binding[T]", self._bound.setdefault(key, binding))
 
-    def judge(self, view: View, position: Position) -> Sequence[Refusal]:
+    def prepare(self, binding: Binding[Any]) -> None:
+        """Called with each new binding before anybody sees it."""
+
+    def bound(self) -> list[Binding[Any]]:
+        """Every binding."""
+        return list(self._bound.values())
+
+    def judge(self, view: Resolved, position: Position) -> Sequence[Refusal]:
         """What the bindings refuse of a view. Changes nothing that anybody sees."""
         with self._lock:
             verdicts = self._verdicts(view, Cache(view.index), position)
@@ -155,8 +171,8 @@ class Bindings:
         with self._lock:
             verdicts = self._verdicts(held.view, held.cache, held.position)
             self._judged = None
-            kept = [_CURRENT.__get__(verdict.binding) for verdict in verdicts]
-            swap(list(_assignments(verdicts)))
+            kept = [verdict.binding.kept() for verdict in verdicts]
+            swap(list(_assignments(verdicts, self._plain)))
             for verdict in verdicts:
                 _settle(verdict, held.position)
             del kept
@@ -166,7 +182,7 @@ class Bindings:
         with self._lock:
             for binding in self._bound.values():
                 binding._withheld = reason  # noqa: SLF001 - one part with Binding
-            swap([(binding, "__class__", _Withheld) for binding in self._bound.values()])
+            swap([(binding, "__class__", self._refusing) for binding in self._bound.values()])
 
     def refusals(self) -> tuple[Refusal, ...]:
         """What bindings refuse of the served view."""
@@ -177,18 +193,18 @@ class Bindings:
         self._lock = threading.RLock()
         self._judged = None
 
-    def _verdicts(self, view: View, cache: Cache, position: Position) -> list[_Verdict]:
+    def _verdicts(self, view: Resolved, cache: Cache, position: Position) -> list[_Verdict]:
         known = self._judged[1] if self._judged is not None and self._judged[0] is view else {}
         verdicts = {id(one): known.get(id(one)) or _judge(one, cache, position) for one in list(self._bound.values())}
         self._judged = (view, verdicts)
         return list(verdicts.values())
 
 
-def _assignments(verdicts: Iterable[_Verdict]) -> Iterator[Assignment]:
+def _assignments(verdicts: Iterable[_Verdict], plain: type[Binding[Any]]) -> Iterator[Assignment]:
     for verdict in verdicts:
         binding = verdict.binding
-        if type(binding) is not Binding:
-            yield (binding, "__class__", Binding)
+        if type(binding) is not plain:
+            yield (binding, "__class__", plain)
         if verdict.accepted:
             yield (binding, "current", verdict.value)
         if verdict.refusal is not binding.refused:

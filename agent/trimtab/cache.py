@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from trimtab.model import paths
-from trimtab.model.index import Index
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Document, Value
 
@@ -21,6 +20,18 @@ Changes: TypeAlias = "Mapping[str, tuple[Value | Absent, Value | Absent]]"
 """Leaf path → (old, new), `ABSENT` where there is none."""
 
 
+class Lookup(Protocol):
+    """Resolves paths and keeps nothing: `trimtab.model.index.Index`, or the same over shared memory."""
+
+    def peek(self, path: str) -> Value | Absent:
+        """The value at a path in any spelling, `ABSENT` if there is none; raises `PathError`."""
+        ...
+
+    def __getitem__(self, path: str) -> Value:
+        """The value at a path; raises `PathNotFound` with the nearest name."""
+        ...
+
+
 class Cache(dict[str, Value]):
     """What was read from one view, by canonical path. `cache.__getitem__` is a read: a C method.
 
@@ -29,7 +40,7 @@ class Cache(dict[str, Value]):
 
     __slots__ = ("_index",)
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Lookup) -> None:
         super().__init__()
         self._index = index
 
@@ -57,7 +68,7 @@ class Cache(dict[str, Value]):
             found = self.find(path)
         return default if isinstance(found, Absent) else found
 
-    def following(self, index: Index, changed: Changes) -> Cache:
+    def following(self, index: Lookup, changed: Changes) -> Cache:
         """The cache of the next view: this one with the changed paths renewed, and what lies above them.
 
         Renewed, not removed, wherever that is simple: a dict without holes is copied as a block of memory, one with

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 from trimtab.binding import Bindings
 from trimtab.model import views
@@ -60,7 +60,7 @@ class AgentFace:
             return  # a follower that began again has caught up with what is served
         differences = served.differences
         if first and old.position > START:
-            differences = yield from _compare(old.view, served.view)
+            differences = yield from _compare(cast("View", old.view), served.view)  # an agent holds no other
         new = old.following(served.view, served.position, served.hash, differences)
 
         def swap(also: Sequence[Assignment]) -> None:

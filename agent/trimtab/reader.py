@@ -13,15 +13,14 @@ from collections import deque
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast, overload
 
-from trimtab.cache import Cache, Changes
+from trimtab.cache import Cache, Changes, Lookup
 from trimtab.model import views
 from trimtab.model.errors import RequirementFailed
-from trimtab.model.links import START, Position
+from trimtab.model.positions import START, Position
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Value
-from trimtab.model.views import View
 
 SWAPS_PER_CLASS: Final = 500
 """CPython 3.13 stops caching look-ups of a class that was modified a thousand times; a fresh class starts at none."""
@@ -30,6 +29,38 @@ Default = TypeVar("Default")
 Face = TypeVar("Face", bound="Pin | Reader")
 Assignment: TypeAlias = tuple[object, str, object]
 """An attribute to set as a part of a swap: (object, name, value)."""
+
+
+class Resolved(Protocol):
+    """A view, wherever it is resolved from: `trimtab.model.views.View`, or one over shared memory."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels that it is resolved for."""
+        ...
+
+    @property
+    def index(self) -> Paths:
+        """Every path, leaf or interior, and its value."""
+        ...
+
+    def categories(self) -> Iterator[str]:
+        """The first segments of every path, in no particular order."""
+        ...
+
+
+class Paths(Lookup, Protocol):
+    """What a view resolves, as a mapping."""
+
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def keys(self) -> KeysView[str]:
+        """Every path."""
+        ...
+
+    def items(self) -> ItemsView[str, Value]:
+        """Every path with its value."""
+        ...
 
 
 class Pin:
@@ -111,7 +142,7 @@ class Held:
     `withheld` says why it may not be read; empty where it may.
     """
 
-    view: View
+    view: Resolved
     position: Position
     hash: bytes
     cache: Cache
@@ -125,7 +156,7 @@ class Held:
             self._pins.append(_own_class(Pin, self)())
         return self._pins[0]
 
-    def following(self, view: View, position: Position, digest: bytes, changed: Changes) -> Held:
+    def following(self, view: Resolved, position: Position, digest: bytes, changed: Changes) -> Held:
         """The next view, which knows what was read from this one and is still so."""
         return Held(view, position, digest, self.cache.following(view.index, changed))
 
@@ -135,7 +166,7 @@ class Held:
             raise requirement_failed(self.withheld)
 
 
-def hold(view: View, position: Position, digest: bytes) -> Held:
+def hold(view: Resolved, position: Position, digest: bytes) -> Held:
     """A view that nothing was read from yet."""
     return Held(view, position, digest, Cache(view.index))
 

@@ -92,7 +92,7 @@ class Subscriptions:
             for count, (path, (before, after)) in enumerate(differences.items(), 1):
                 leaf = Changed(path=path, old=before, new=after, **revisions)
                 for subscription in listening:
-                    _offer(subscription, leaf, old, new)
+                    offer(subscription, leaf, old, new)
                 if count % STEP == 0:
                     yield
         for subscription in listening:
@@ -115,7 +115,7 @@ class Subscriptions:
         return [*self._called, *(one for one in read if one is not None)]
 
 
-def _offer(subscription: Subscription, leaf: Changed, old: Held, new: Held) -> None:
+def offer(subscription: Subscription, leaf: Changed, old: Held, new: Held) -> None:
     """The leaf itself if the pattern matches it, else the nearest matching path above it, once."""
     if subscription.pattern.matches(leaf.path):
         subscription.put(leaf)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tests.unit.test_reader import held
+from tests.unit.test_reader import as_view, held
 from trimtab.binding import Binding, Bindings
 from trimtab.model import views
 from trimtab.model.errors import ModelRefused, PathError, PathNotFound, RequirementFailed, UsageError
@@ -48,7 +48,9 @@ class Subject:
         self.values = {path: value for path, value in {**self.values, **changed}.items() if value is not ...}
         new = held(self.values, revision)
         old = self.reader.held
-        differences = next(step for step in views.compare_steps(old.view, new.view) if step is not None)
+        differences = next(
+            step for step in views.compare_steps(as_view(old.view), as_view(new.view)) if step is not None
+        )
         following = old.following(new.view, new.position, new.hash, differences)
         self.bindings.serve(following, lambda also: self.reader.swap(following, also))
 

@@ -16,7 +16,13 @@ from trimtab.model.items import Item
 from trimtab.model.links import Position
 from trimtab.model.structure import Lineage
 from trimtab.model.values import Document
-from trimtab.reader import Held, Reader, hold
+from trimtab.model.views import View
+from trimtab.reader import Held, Reader, Resolved, hold
+
+
+def as_view(view: Resolved) -> View:
+    assert isinstance(view, View)
+    return view
 
 
 def held(values: Mapping[str, object], revision: int = 1) -> Held:
@@ -35,7 +41,9 @@ def reading(values: Mapping[str, object], revision: int = 1) -> Reader:
 
 def follow(subject: Reader, values: Mapping[str, object], revision: int) -> None:
     new = held(values, revision)
-    differences = next(step for step in views.compare_steps(subject.held.view, new.view) if step is not None)
+    differences = next(
+        step for step in views.compare_steps(as_view(subject.held.view), as_view(new.view)) if step is not None
+    )
     subject.swap(subject.held.following(new.view, new.position, new.hash, differences))
 
 
@@ -253,8 +261,8 @@ def test_a_cache_never_says_anything_else_than_its_view(before: dict[str, object
     every = [*one.view.index, *two.view.index]
     for path in every:
         subject.get(path)
-    differences = next(step for step in views.compare_steps(one.view, two.view) if step is not None)
+    differences = next(step for step in views.compare_steps(as_view(one.view), as_view(two.view)) if step is not None)
     subject.swap(subject.held.following(two.view, two.position, two.hash, differences))
     assert {path: subject.get(path, "absent") for path in every} == {
-        path: two.view.index.get(path, "absent") for path in every
+        path: as_view(two.view).index.get(path, "absent") for path in every
     }

@@ -25,14 +25,18 @@ def labels_path(bot: str) -> str:
 
 
 def effective(state: State, identity: Mapping[str, str]) -> dict[str, str]:
-    """The labels that a process is read with: its identity and the attributes that configuration gives its bot.
-
-    What could not have passed `check_edit` is left out rather than trusted.
-    """
+    """The labels that a process is read with: its identity and the attributes that configuration gives its bot."""
     bot = identity.get("bot")
     if bot is None:
         return dict(identity)
-    attributes = resolution.resolve_at(state, identity, labels_path(bot))
+    return with_attributes(identity, resolution.resolve_at(state, identity, labels_path(bot)))
+
+
+def with_attributes(identity: Mapping[str, str], attributes: object) -> dict[str, str]:
+    """An identity with the attributes that resolve for it, `ABSENT` where there are none.
+
+    What could not have passed `check_edit` is left out rather than trusted.
+    """
     if not isinstance(attributes, Document):
         return dict(identity)
     found = {

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import total_ordering
 from typing import Final
 
 import orjson
 
 from trimtab.model import canonical
 from trimtab.model.errors import SignatureRefused
+from trimtab.model.positions import START as START  # noqa: PLC0414 - it is known by this name here, too
+from trimtab.model.positions import Position as Position  # noqa: PLC0414 - the same
 from trimtab.model.statements import SigningKey, Trust
 
 HASH_BYTES: Final = 32
-
-
-@total_ordering
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in history, ordered by epoch, then revision. (0, 0) stands before everything."""
-
-    epoch: int = 0
-    revision: int = 0
-
-    def __lt__(self, other: Position) -> bool:
-        return (self.epoch, self.revision) < (other.epoch, other.revision)
-
-    def __str__(self) -> str:
-        return f"{self.epoch}-{self.revision}"
-
-
-START: Final = Position()
 
 
 def genesis(environment: str, epoch: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from trimtab.model.errors import ValueRefused
-from trimtab.model.links import Position
+from trimtab.model.positions import Position
 
 LIVE_SECONDS: Final = 15.0
 """An agent is live if it reported this recently."""

@@ -1,0 +1,191 @@
+"""Following a shared directory: from one content to the next, never backwards, never half.
+
+What cannot be read leaves everything as it is: it is told as trouble, and tried again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from trimtab.attach_files import Bell, Directory, Generation, Head
+from trimtab.model.errors import FilesRefused, TrimtabError, UnavailableError
+from trimtab.shared import frames, layout
+from trimtab.shared.content import Content
+from trimtab.shared.frames import Frame
+from trimtab.shared.head import Announcement, Attested
+from trimtab.shared.layout import HashPath
+
+_ATTEMPTS: Final = 20
+"""A generation may vanish between its announcement and our opening it; then there is a newer announcement."""
+_AGAIN_SECONDS: Final = 0.01
+TROUBLE: Final = "shared_memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A newer content. `touched` are the paths that may differ from the content before it; None: any may."""
+
+    content: Content
+    touched: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How far a log was read."""
+
+    generation: Generation
+    frames: int
+    end: int
+
+
+class Following:
+    """The newest content of a directory. Not safe for several threads at once: its caller sees to that."""
+
+    def __init__(self, place: str, owner: int | None, environment: str | None, hash_path: HashPath) -> None:
+        """Raises `UnavailableError` while nothing is announced, `FilesRefused` for what cannot be trusted."""
+        self._place, self._owner, self._hash_path = place, owner, hash_path
+        self._environment = environment
+        self._directory = Directory(place, owner)
+        self._head = Head(self._directory)
+        self.trouble = ""
+        self._again = 0.0
+        self._untold: frozenset[str] | None = frozenset()  # touched since the last step that was given
+        self._at, self.content, _ = self._open_newest()
+        self._environment = self.environment
+
+    @property
+    def environment(self) -> str:
+        """The environment that is served."""
+        return self._at.generation.snapshot.description.environment
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The labels that the sidecar passes on."""
+        return dict(self._at.generation.snapshot.description.identity)
+
+    @property
+    def attested(self) -> Attested | None:
+        """What the sidecar says of its freshness."""
+        return self._head.attested()
+
+    @property
+    def bell(self) -> Bell:
+        """True while nothing follows what was read."""
+        return self._at.generation.bells.bell(self._at.frames)
+
+    def advance(self, *, thorough: bool = False) -> Step | None:
+        """Take what is new; None if nothing is, or if it cannot be read.
+
+        `thorough` looks at the head as well, and for a directory that was made anew: for whoever has the time.
+        """
+        rung = self._at.generation.bells.rung(self._at.frames)
+        if not rung and not thorough:
+            return None
+        if self.trouble and time.monotonic() < self._again and not thorough:
+            return None
+        try:
+            if thorough and self._reopen():
+                return self._take_over()
+            return self._take(rung=rung)
+        except (TrimtabError, OSError) as error:
+            self.trouble = f"what is new in {self._place} cannot be read: {error}"
+            self._again = time.monotonic() + _AGAIN_SECONDS
+            return None
+
+    def _take(self, *, rung: bool) -> Step | None:
+        taken: list[Frame] = []
+        refused: FilesRefused | None = None
+        if rung:
+            try:
+                for frame, end in self._at.generation.frames(self._at.frames, self._at.end):
+                    taken.append(frame)
+                    self._at = _Place(self._at.generation, self._at.frames + 1, end)
+            except FilesRefused as error:
+                refused = error
+        self._apply(taken)
+        newest = self._head.newest()
+        if newest is not None and newest.generation != self._at.generation.number:
+            return self._take_over()
+        if refused is not None and not taken:
+            raise refused
+        return self._step() if taken else None
+
+    def _apply(self, taken: list[Frame]) -> None:
+        if taken:
+            self.content = self.content.following(taken)
+            self._touch(path for frame in taken for path in frame.records)
+
+    def _touch(self, touched: Iterable[str] | None) -> None:
+        known = self._untold
+        self._untold = None if known is None or touched is None else known.union(touched)
+
+    def _step(self) -> Step:
+        self.trouble = ""
+        touched, self._untold = self._untold, frozenset()
+        return Step(self.content, touched)
+
+    def _take_over(self) -> Step:
+        """Go on with the newest generation: without a break, if the old log led to where the new one begins."""
+        before = self.content
+        self._at, self.content, announced = self._open_newest()
+        self._touch(_join(before, self._at.generation, announced))
+        return self._step()
+
+    def _open_newest(self) -> tuple[_Place, Content, list[Frame]]:
+        """The newest generation with all frames that were announced."""
+        gone: OSError | None = None
+        for _ in range(_ATTEMPTS):
+            newest = self._head.newest()
+            if newest is None:
+                raise UnavailableError(
+                    f"Nothing is announced in {self._place}", "the sidecar has nothing to serve yet", "Wait for it"
+                )
+            try:
+                return self._open(newest)
+            except FileNotFoundError as error:
+                gone = error
+        raise UnavailableError(
+            f"What {self._place} announces is not there", "its files were removed", "Start the sidecar again"
+        ) from gone
+
+    def _open(self, newest: Announcement) -> tuple[_Place, Content, list[Frame]]:
+        generation = Generation(self._directory, newest.generation, self._hash_path)
+        served = generation.snapshot.description.environment
+        if self._environment not in {None, served}:
+            raise FilesRefused(
+                f"The directory {self._place} is refused",
+                f"it serves the environment {served}, not {self._environment}",
+                "Name the directory of the right sidecar",
+            )
+        announced = list(generation.frames(0, frames.FIRST, announced=newest.frames))
+        taken = [frame for frame, _ in announced]
+        content = generation.content.following(taken)
+        if len(taken) < newest.frames or content.position < newest.position:
+            raise FilesRefused(
+                f"The directory {self._place} is refused", "its log is shorter than announced", "Restart the sidecar"
+            )
+        end = announced[-1][1] if announced else frames.FIRST
+        return _Place(generation, len(taken), end), content, taken
+
+    def _reopen(self) -> bool:
+        """Follow a directory, or a head, that was made anew under the same name; whether it was."""
+        directory = Directory(self._place, self._owner)
+        if directory.open(layout.HEAD).identity == self._head.identity:
+            return False
+        self._directory, self._head = directory, Head(directory)
+        return True
+
+
+def _join(before: Content, generation: Generation, announced: Iterable[Frame]) -> frozenset[str] | None:
+    """The paths that the frames of a new generation touch after a state that we had; None if it was not among them."""
+    touched: set[str] = set()
+    position, digest = generation.content.position, generation.content.hash
+    known = (position, digest) == (before.position, before.hash)
+    for frame in announced:
+        if known:
+            touched.update(frame.records)
+        known = known or (frame.position, frame.hash) == (before.position, before.hash)
+    return frozenset(touched) if known else None
