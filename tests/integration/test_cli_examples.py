@@ -10,7 +10,8 @@ from tests.support.console import Console
 from tests.support.servers import Database
 from tests.unit.test_cli_help import EXAMPLES
 
-COMMANDS = [example for _, example in EXAMPLES if not example.startswith("trimtab up")]  # those have tests of their own
+OWN_TESTS = ("trimtab up", "trimtab sidecar")
+COMMANDS = [example for _, example in EXAMPLES if not example.startswith(OWN_TESTS)]
 BEFORE = {
     "trimtab import": ["trimtab export -e production --output production.yaml"],
     "trimtab validate production.yaml": ["trimtab export -e production --output production.yaml"],

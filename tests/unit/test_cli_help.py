@@ -30,7 +30,7 @@ EXAMPLES = [
 EXPECTED = {
     "up", "get", "set", "merge", "unset", "hide", "list", "history", "diff", "rollback", "export", "import", "validate",
     "explain", "watch", "status", "env list", "env create", "env inherit", "env dimensions", "epoch declare", "backup",
-    "restore", "relay", "migrate",
+    "restore", "relay", "migrate", "sidecar",
 }  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def test_every_option_says_what_it_is(words: tuple[str, ...]) -> None:
             assert option.opts[0].startswith("--") or option.param_type_name == "argument" or len(option.opts) > 1
 
 
-@pytest.mark.parametrize("words", [words for words in COMMANDS if words[-1] != "relay"], ids=" ".join)
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words[-1] not in {"relay", "sidecar"}], ids=" ".join)
 def test_a_program_can_read_what_every_command_says(words: tuple[str, ...]) -> None:
     assert any("--json" in option.opts for option in COMMANDS[words].params)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from trimtab.model.changes import Change
 from trimtab.model.links import START, Position
 from trimtab.model.resolution import Absent
 from trimtab.model.snapshots import Snapshot
@@ -174,13 +175,17 @@ class FetchSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serve:
-    """Swap this view in by one assignment, then tell the subscribers. `reload`: more than one change lies between."""
+    """Swap this view in by one assignment, then tell the subscribers. `reload`: more than one change lies between.
+
+    `change` is the one that leads here from the state that was served before, None where it is not known to be one.
+    """
 
     view: View
     position: Position
     hash: bytes
     differences: Differences
     reload: bool
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)

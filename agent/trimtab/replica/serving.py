@@ -91,7 +91,8 @@ class Serving:
         if self.crashed_upto is not None and snapshot.position > self.crashed_upto:
             self.crashed_upto = None
             yield ForgetUncleanEnds()  # asked for first: if serving fails, what starts again knows of no quarantine
-        yield from self._swap(snapshot, view, differences if built == follows == self.position else None)
+        contiguous = built == follows == self.position
+        yield from self._swap(snapshot, view, differences if contiguous else None, change if contiguous else None)
 
     def quarantine(self, proven: Snapshot, upto: Position) -> Generator[Effect, None, None]:
         """Serve the proven state although a newer one is verified, until a newer revision comes."""
@@ -142,7 +143,9 @@ class Serving:
                 view = step
         return view
 
-    def _swap(self, snapshot: Snapshot, view: View, known: Differences | None) -> Generator[Effect, None, None]:
+    def _swap(
+        self, snapshot: Snapshot, view: View, known: Differences | None, change: Change | None = None
+    ) -> Generator[Effect, None, None]:
         """`known` are the differences from the served view, None where they must be found by comparing."""
         reload = known is None
         differences = known if known is not None else (yield from _compare(self.view, view))
@@ -153,6 +156,7 @@ class Serving:
             hash=snapshot.hash,
             differences=differences,
             reload=reload,
+            change=change,
         )
 
     def _unmet(self, view: View) -> str:

@@ -18,7 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from trimtab.model.errors import TrimtabError, UsageError
-from trimtab_store.cli import administering, changing, reading, status, structure, upping, watching, whole
+from trimtab_store.cli import administering, changing, reading, sidecaring, status, structure, upping, watching, whole
 from trimtab_store.cli.output import print_error
 
 HELP: Final = "Configuration for a trading fleet: one durable, audited source, read at the cost of a dict lookup."
@@ -39,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-for group in (upping, changing, reading, whole, status, watching, administering):
+for group in (upping, changing, reading, whole, status, watching, administering, sidecaring):
     app.add_typer(group.app)
 app.add_typer(structure.env, name="env")
 app.add_typer(structure.epoch, name="epoch")

@@ -1,0 +1,58 @@
+"""Health: the loop runs; there are validated data; and all that is true about what is served."""
+
+from __future__ import annotations
+
+import math
+
+from aiohttp import web
+
+from trimtab.model.canonical import Json
+from trimtab.model.errors import UnavailableError
+from trimtab_sidecar.http import answers
+from trimtab_sidecar.node import Node
+
+
+class Health:
+    """Answers about the sidecar itself. Nothing here asks Redis or Postgres."""
+
+    def __init__(self, node: Node, agent: str) -> None:
+        self._node = node
+        self._agent = agent
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """Whether the loop runs: whoever reads this knows."""
+        return answers.json({"alive": True})
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """Whether validated data are served, however old."""
+        if not self._node.ready:
+            raise not_ready(self._node)
+        return answers.json({"ready": True})
+
+    async def status(self, _request: web.Request) -> web.Response:
+        """What is true now."""
+        node = self._node
+        staleness = node.staleness_seconds
+        labels: Json = dict(node.identity)
+        alarms: Json = dict(node.alarms)
+        return answers.json(
+            {
+                "agent": self._agent,
+                "environment": node.environment,
+                "labels": labels,
+                "epoch": node.position.epoch,
+                "revision": node.position.revision,
+                "hash": node.held.hash.hex(),
+                "status": node.status.value,
+                "feed": node.feed,
+                "staleness_seconds": staleness if math.isfinite(staleness) else None,
+                "alarms": alarms,
+            }
+        )
+
+
+def not_ready(node: Node) -> UnavailableError:
+    """The error of whoever asks before there are data."""
+    said = [f"{name}: {problem}" for name, problem in sorted(node.standing.problems.items())]
+    why = " | ".join(one.rstrip(".") for one in said) or "no feed has answered yet"
+    return UnavailableError(f"No validated configuration of {node.environment} is here yet", why, "Try again soon")

@@ -1,0 +1,73 @@
+"""The server: which requests there are, and its life on a unix socket and, if asked, a port of the loopback."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from trimtab_sidecar.http import sockets
+from trimtab_sidecar.http.guard import MAX_HEADERS, MAX_TARGET, Guard
+
+_LINE: Final = 2 * MAX_TARGET
+"""What the parser takes; above `MAX_TARGET` a request is refused with a problem, above this with a bare 400."""
+_KEEPALIVE_SECONDS: Final = 30.0
+_SHUTDOWN_SECONDS: Final = 2.0
+
+
+class Server:
+    """Answers on all its addresses until `close`."""
+
+    def __init__(self, guard: Guard, routes: Iterable[tuple[str, Handler]]) -> None:
+        app = web.Application(middlewares=[guard.middleware], client_max_size=1)
+        for path, handler in routes:
+            app.router.add_get(path, handler)
+        # what cannot be parsed is answered with 400 and is no news; what a handler raises, the guard logs
+        silent = logging.getLogger("trimtab_sidecar.http.malformed")
+        silent.setLevel(logging.CRITICAL + 1)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=silent,
+            handle_signals=False,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            max_line_size=_LINE,
+            max_field_size=2 * MAX_HEADERS,
+        )
+        self._stack = AsyncExitStack()
+        self._sockets: list[socket.socket] = []
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it answers, with the real port of one that was left to the system."""
+        return [_written(one) for one in self._sockets]
+
+    async def start(self, addresses: Iterable[str], group: int | None = None) -> None:
+        """Answer on every address, or on none: see `sockets.listen` for what is refused."""
+        async with AsyncExitStack() as stack:
+            for address in addresses:
+                made = sockets.listen(address, group)
+                stack.callback(sockets.remove, made, address)
+                self._sockets.append(made)
+            await self._runner.setup()
+            stack.push_async_callback(self._runner.cleanup)
+            for made in self._sockets:
+                await web.SockSite(self._runner, made).start()
+            self._stack = stack.pop_all()
+
+    async def close(self) -> None:
+        """Accept nothing more, let what is under way end for a moment, and go."""
+        await self._stack.aclose()
+
+
+def _written(made: socket.socket) -> str:
+    name = made.getsockname()
+    if made.family is socket.AF_UNIX:
+        return f"{sockets.UNIX}{name}"
+    return f"[{name[0]}]:{name[1]}" if made.family is socket.AF_INET6 else f"{name[0]}:{name[1]}"

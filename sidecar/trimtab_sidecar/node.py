@@ -1,0 +1,136 @@
+"""The node: the sidecar's face towards its follower, and what every local face reads.
+
+It holds the served state as the follower left it, and how far that can be trusted. Whoever waits for news waits for an
+event that is set and replaced at every swap: nobody has a queue here, so nobody can fill one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from trimtab import clock, reader
+from trimtab.model import labels, views
+from trimtab.model.changes import Change
+from trimtab.model.links import START, Position
+from trimtab.model.reports import Refusal, Status
+from trimtab.model.snapshots import Snapshot
+from trimtab.model.states import State
+from trimtab.model.views import View
+from trimtab.reader import Held
+from trimtab.replica.events import Serve
+from trimtab.standing import Standing
+from trimtab_sidecar.history import History
+from trimtab_sidecar.publishing import NotPublishing, Publishing
+
+Applied = Callable[[float, Change | None], None]
+
+
+class Node:
+    """See `trimtab.standing.Face`. `identity` are the sidecar's own labels, which its readers inherit."""
+
+    def __init__(
+        self,
+        environment: str,
+        identity: Mapping[str, str],
+        publishing: Publishing | None = None,
+        applied: Applied | None = None,
+    ) -> None:
+        """`applied` is told how long each swap took, and by which change, if it was one."""
+        self.environment: Final = environment
+        self.identity: Final = dict(identity)
+        self.held: Held = reader.NOTHING
+        self.state: State = views.empty({}).state
+        self.standing = Standing()
+        self.history = History()
+        self._publishing = publishing or NotPublishing()
+        self._applied = applied
+        self._news = asyncio.Event()
+
+    # -- what the local faces read -------------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> Position:
+        """The served position, (0, 0) before the first."""
+        return self.held.position
+
+    @property
+    def ready(self) -> bool:
+        """Whether validated data are served."""
+        return self.position > START
+
+    @property
+    def status(self) -> Status:
+        """How far the freshness of what is served can be trusted."""
+        return self.standing.status(clock.now())
+
+    @property
+    def staleness_seconds(self) -> float:
+        """Seconds since what is served was last proven to be the newest; infinite if it never was."""
+        return self.standing.freshness.staleness(clock.now())
+
+    @property
+    def alarms(self) -> Mapping[str, str]:
+        """What a person should know now: name → text."""
+        return {**self.standing.alarms, **self._publishing.alarms}
+
+    @property
+    def feed(self) -> str:
+        """What keeps the served state up to date now: redis, postgres, disk, or none."""
+        if not self.ready:
+            return "none"
+        status = self.status
+        if status is Status.LIVE:
+            return "redis"
+        if status is Status.DEGRADED:
+            return "postgres"
+        return "disk" if status is Status.OFFLINE else "none"
+
+    @property
+    def news(self) -> asyncio.Event:
+        """Set at the next swap. Take it before looking at the state."""
+        return self._news
+
+    def view(self, identity: Mapping[str, str]) -> View:
+        """What a process with these identity labels sees now."""
+        return views.build(self.state, labels.effective(self.state, identity))
+
+    def ring(self) -> None:
+        """Have everyone who waits look again."""
+        rung, self._news = self._news, asyncio.Event()
+        rung.set()
+
+    # -- Face ----------------------------------------------------------------------------------------------------------
+
+    def judge(self, view: View, position: Position) -> Sequence[Refusal]:  # noqa: ARG002 - no bindings here
+        """See `Face.judge`."""
+        return ()
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """See `Face.refusals`."""
+        return ()
+
+    def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
+        """See `Face.serve`."""
+        old = self.held
+        if served.position <= old.position:
+            return  # a follower that began again has caught up with what is served
+        started = clock.now()
+        change = None if first else served.change
+        self.held = reader.hold(served.view, served.position, served.hash)
+        self.state = served.view.state
+        self.history.add(served.position, served.view.state, change)
+        snapshot = Snapshot(self.environment, served.position, served.hash, served.view.state)
+        yield from self._publishing.publish(snapshot, change, old.position)
+        self.ring()
+        if self._applied is not None:
+            self._applied(clock.now() - started, change)
+
+    def withhold(self, reason: str) -> None:
+        """See `Face.withhold`: never asked for, because a sidecar requires no labels."""
+        raise AssertionError(reason)
+
+    def stand(self, standing: Standing) -> None:
+        """See `Face.stand`."""
+        self.standing = standing

@@ -1,0 +1,118 @@
+"""Running: everything of a sidecar, wired together; all that there is to know of start and stop order.
+
+Start: signals → the shared directory is held → the feeds are opened → HTTP answers (not ready) → the follower follows.
+Readiness comes with the first validated data, from wherever. Stop, in the opposite order: HTTP accepts no more and ends
+its streams → the follower says goodbye to the fleet and records a clean stop → the directory is given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+from aiohttp.typedefs import Handler
+
+from trimtab import sources
+from trimtab.agent import OpenSources
+from trimtab.follower import Follower
+from trimtab.model.errors import SettingError
+from trimtab_sidecar import logs
+from trimtab_sidecar.holding import Holding
+from trimtab_sidecar.http.guard import Guard
+from trimtab_sidecar.http.health import Health
+from trimtab_sidecar.http.server import Server
+from trimtab_sidecar.node import Node
+from trimtab_sidecar.settings import SidecarSettings
+
+STOP_SECONDS: Final = 10.0
+"""Everything has ended within this time after a signal."""
+
+
+class Sidecar:
+    """One sidecar. `run` is its life; `stop` ends it as a signal does."""
+
+    def __init__(self, given: SidecarSettings, open_sources: OpenSources | None = None) -> None:
+        """`open_sources` replaces the feeds, for tests. Raises what settings and sources refuse."""
+        self._given = given
+        self._plan = sources.plan(given.follow)
+        self._open_sources = open_sources or sources.opener(given.follow)
+        self._group = _group(given.own.group)
+        self._stopping = asyncio.Event()
+        self.node = Node(self._plan.environment, self._plan.identity)
+        self.server = Server(Guard(self.node, lambda _kind, _status: None), self._routes())
+        self.started = asyncio.Event()
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stopping.set()
+        self.node.ring()
+
+    async def run(self, on_stopping: Callable[[], None] | None = None) -> bool:
+        """Run until a signal; whether everything ended in time. Raises what keeps it from starting."""
+        loop = asyncio.get_running_loop()
+        stack = AsyncExitStack()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+            stack.callback(loop.remove_signal_handler, number)
+        try:
+            await self._start(stack)
+            await self._stopping.wait()
+            logs.LOGGER.info("stopping")
+        finally:
+            if on_stopping is not None:
+                on_stopping()
+            clean = await self._close(stack)
+        logs.LOGGER.info("stopped", clean=clean)
+        return clean
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        own = self._given.own
+        held = Holding(own.shared, self._plan.environment, self._group)
+        stack.callback(held.close)
+        follower = Follower(self._plan, self._open_sources(self._plan, True), self.node)  # noqa: FBT003 - its shape
+        following = asyncio.create_task(follower.run(), name="follower")
+        following.add_done_callback(lambda _task: self.stop())
+        stack.push_async_callback(_end, follower, following)
+        await self.server.start(own.addresses, self._group)
+        stack.push_async_callback(self.server.close)
+        logs.LOGGER.info(
+            "started", environment=self._plan.environment, agent=self._plan.agent, addresses=self.server.addresses
+        )
+        self.started.set()
+
+    async def _close(self, stack: AsyncExitStack) -> bool:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await stack.aclose()
+        except TimeoutError:
+            logs.LOGGER.error("stop_took_too_long", seconds=STOP_SECONDS)
+            return False
+        return True
+
+    def _routes(self) -> list[tuple[str, Handler]]:
+        health = Health(self.node, self._plan.agent)
+        return [
+            ("/healthz", health.healthz),
+            ("/readyz", health.readyz),
+            ("/v1/status", health.status),
+        ]
+
+
+async def _end(follower: Follower, following: asyncio.Task[None]) -> None:
+    """Let the follower go; what it raises, it raises here."""
+    follower.stop()
+    await asyncio.wait({following})
+    await following
+
+
+def _group(name: str | None) -> int | None:
+    if name is None:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise SettingError(f"The group {name!r} is refused", "this machine has none of this name", "Make it") from error

@@ -1,0 +1,161 @@
+"""The sidecar as a process over real servers: how it starts, what it answers, how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import KEY, ConnectStore
+from tests.support.servers import LOGIN_PASSWORD, Database
+from tests.support.world import eventually
+from trimtab_store.embedded.redis import RedisServer
+from trimtab_store.store import Store
+
+LEVERAGE = "risk.global.max_leverage"
+
+
+class Connection(HTTPConnection):
+    """HTTP through a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("trimtab", timeout=10)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(10)
+        self.sock.connect(str(self._path))
+
+
+class Process:
+    """A sidecar process and what it logs."""
+
+    def __init__(self, shared: Path, log: Path, variables: dict[str, str], *flags: str) -> None:
+        self.shared = shared
+        self.log = log
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "trimtab_sidecar", "--shared", str(shared), *flags],
+                env=variables,
+                stderr=stream,
+            )
+
+    def get(self, target: str, **headers: str) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and JSON of an answer."""
+        with contextlib.closing(Connection(self.shared / "http.sock")) as connection:
+            connection.request("GET", target, headers=headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            told = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, told, json.loads(content) if content else None
+
+    def ready(self) -> bool:
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def store(connect_store: ConnectStore, one_redis: RedisServer) -> Store:
+    made = connect_store(redis_url=one_redis.url)
+    made.create_environment("base", author="test")
+    made.create_environment("production", parent="base", author="test")
+    commit(made, 3.0)
+    return made
+
+
+def commit(store: Store, value: float) -> int:
+    with store.edit("production", author="test", reason="test") as edit:
+        edit.set(LEVERAGE, value)
+    assert edit.committed is not None
+    return edit.committed.revision
+
+
+@pytest.fixture
+def start(store: Store, database: Database, one_redis: RedisServer, short_directory: Path) -> Iterator[Start]:
+    """Starts sidecars as the role that may only call the functions of an agent."""
+    assert store is not None
+    trust = short_directory / "trust.json"
+    trust.write_bytes(KEY.trust().to_bytes())
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
+    variables |= {
+        "TRIMTAB_ENVIRONMENT": "production",
+        "TRIMTAB_TRUST": str(trust),
+        "TRIMTAB_DATABASE_URL": database.login("trimtab_agent"),
+        "TRIMTAB_REDIS_URL": one_redis.url,
+        "TRIMTAB_LABELS": "node=ny4-1,region=ny4",
+    }
+    started: list[Process] = []
+
+    def starting(*flags: str, **changed: str) -> Process:
+        log = short_directory / f"log-{len(started)}"
+        started.append(Process(short_directory / "shared", log, variables | changed, *flags))
+        return started[-1]
+
+    yield starting
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+def test_it_serves_what_is_committed_until_a_signal_ends_it_cleanly(
+    start: Start, store: Store, short_directory: Path
+) -> None:
+    sidecar = start("--keep", str(short_directory / "kept"), TRIMTAB_LOG_LEVEL="debug")
+    assert eventually(sidecar.ready, 20)
+    revision = commit(store, 2.0)
+    assert eventually(lambda: sidecar.get("/healthz")[1]["trimtab-revision"] == str(revision))
+    assert eventually(lambda: sidecar.get("/v1/status")[2]["status"] == "LIVE")
+    assert sidecar.end() == 0
+    lines = [json.loads(line) for line in sidecar.log.read_text().splitlines()]
+    events = [line["event"] for line in lines]
+    assert (events.count("started"), events[-1], lines[-1]["clean"]) == (1, "stopped", True)
+    assert LOGIN_PASSWORD not in sidecar.log.read_text()
+
+
+def test_a_second_one_on_the_directory_refuses_to_start_and_says_who_holds_it(start: Start) -> None:
+    first = start()
+    assert eventually(first.ready, 20)
+    second = start()
+    assert second.process.wait(20) == 5
+    said = second.log.read_text()
+    assert said.startswith(f"trimtab: The directory {first.shared} is held: by the sidecar of production with pid ")
+    assert str(first.process.pid) in said
+    first.process.kill()
+    first.process.wait()
+    third = start()
+    assert eventually(third.ready, 20)
+    assert third.end(signal.SIGINT) == 0
+
+
+def test_it_lives_without_servers_and_starts_from_what_it_kept(start: Start, short_directory: Path) -> None:
+    keep = ("--keep", str(short_directory / "kept"))
+    first = start(*keep)
+    assert eventually(first.ready, 20)
+    assert first.end() == 0
+    nowhere = {"TRIMTAB_DATABASE_URL": "postgresql://u:p@127.0.0.1:9/x", "TRIMTAB_REDIS_URL": "redis://127.0.0.1:9"}
+    second = start(*keep, **nowhere)
+    assert eventually(second.ready, 20)
+    status, told, found = second.get("/v1/status")
+    assert (status, told["trimtab-status"], found["feed"]) == (200, "OFFLINE", "disk")
+    assert second.end() == 0
