@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.model import wide
+from trimtab.model import trees, wide
+from trimtab.model.trees import Branch
 from trimtab.model.wide import Wide
 
+contents = st.sampled_from([trees.HIDDEN, b"1", b"{}", b'"x"'])
 keys = st.integers(0, 3000).map(str)
 Edits = list[tuple[str, int | None]]
 
@@ -62,3 +66,39 @@ def test_thousands_of_keys_go_through_several_levels() -> None:
             ours[missing]
         with pytest.raises(KeyError):
             ours.delete(missing)
+
+
+documents = st.dictionaries(st.text(st.characters(min_codepoint=32, codec="utf-8"), max_size=8), contents, max_size=70)
+
+
+@given(st.dictionaries(keys, documents | contents, max_size=80), st.dictionaries(keys, documents, max_size=10))
+def test_documents_of_leaves_come_back_equal(start: dict[str, Branch], more: dict[str, Branch]) -> None:
+    ours = Wide[Branch].of(start)
+    for key, document in more.items():
+        ours = ours.set(key, document)
+    expected = {**start, **more}
+    assert dict(ours.items()) == expected
+    assert {key: ours.get(key) for key in expected} == expected
+
+
+def _reached(thing: object) -> list[object]:
+    """Everything that the collector meets below a mapping, types left out."""
+    found: list[object] = []
+    for below in gc.get_referents(thing):
+        if not isinstance(below, type):
+            found += [below, *_reached(below)]
+    return found
+
+
+def test_the_collector_tracks_no_document_and_no_bucket_of_documents() -> None:
+    document: Branch = {"a": b"1", "": b"", "\u00e9": b'"x"'}
+    ours = Wide[Branch].of({str(number): document for number in range(2_000)}).set("more", document)
+    gc.collect()
+    reached = _reached(ours)
+    assert sum(isinstance(one, bytes) for one in reached) == 2_001, "one bytes object for each document"
+    assert not any(isinstance(one, dict) and gc.is_tracked(one) for one in reached)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def test_a_large_document_is_not_copied_at_every_look() -> None:
+    large: Branch = {"a": b"1" * 8_000}
+    assert Wide[Branch].of({"x": large})["x"] is large
