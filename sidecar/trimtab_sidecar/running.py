@@ -24,6 +24,7 @@ from trimtab_sidecar import logs
 from trimtab_sidecar.holding import Holding
 from trimtab_sidecar.http.guard import Guard
 from trimtab_sidecar.http.health import Health
+from trimtab_sidecar.http.reading import Reading
 from trimtab_sidecar.http.server import Server
 from trimtab_sidecar.node import Node
 from trimtab_sidecar.settings import SidecarSettings
@@ -94,11 +95,13 @@ class Sidecar:
         return True
 
     def _routes(self) -> list[tuple[str, Handler]]:
-        health = Health(self.node, self._plan.agent)
+        health, reading = Health(self.node, self._plan.agent), Reading(self.node)
         return [
             ("/healthz", health.healthz),
             ("/readyz", health.readyz),
             ("/v1/status", health.status),
+            ("/v1/values/{path:.+}", reading.value),
+            ("/v1/view", reading.view),
         ]
 
 

@@ -19,6 +19,7 @@ from trimtab.model.errors import (
     UsageError,
     ValidationError,
 )
+from trimtab.model.links import Position
 from trimtab_sidecar.node import Node
 
 JSON: Final = "application/json"
@@ -39,13 +40,17 @@ def about(node: Node) -> CIMultiDict[str]:
     return CIMultiDict(
         {
             "Trimtab-Environment": node.environment,
-            "Trimtab-Epoch": str(node.position.epoch),
-            "Trimtab-Revision": str(node.position.revision),
+            **of_position(node.position),
             "Trimtab-Status": node.status.value,
             "Trimtab-Staleness-Seconds": f"{staleness:.3f}" if math.isfinite(staleness) else "Infinity",
             "X-Content-Type-Options": "nosniff",
         }
     )
+
+
+def of_position(position: Position) -> dict[str, str]:
+    """The headers that name a revision."""
+    return {"Trimtab-Epoch": str(position.epoch), "Trimtab-Revision": str(position.revision)}
 
 
 def json(value: Json, *, status: int = 200) -> web.Response:

@@ -34,11 +34,10 @@ Counted = Callable[[str, int], None]
 class Guard:
     """A middleware around everything."""
 
-    def __init__(self, node: Node, counted: Counted, *, write_seconds: float = WRITE_SECONDS) -> None:
+    def __init__(self, node: Node, counted: Counted) -> None:
         """`counted` is told of every answer: which kind of request, and its status."""
         self._node = node
         self._counted = counted
-        self._write_seconds = write_seconds
         self._under_way = 0
 
     @property
@@ -58,7 +57,8 @@ class Guard:
             self._counted(_kind(request), answer.status)
             if answer.prepared:
                 return answer  # a stream, which is over
-            answer.headers.update(answers.about(self._node))
+            for name, told in answers.about(self._node).items():
+                answer.headers.setdefault(name, told)
             return await self._send(request, answer)
         finally:
             self._under_way -= 1
@@ -104,9 +104,9 @@ class Guard:
 
     async def _send(self, request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
         try:
-            async with asyncio.timeout(self._write_seconds):
+            async with asyncio.timeout(WRITE_SECONDS):
                 await answer.prepare(request)
-                await answer.write_eof()
+                await answer.write_eof()  # which waits while more is on its way than the transport's 64 KiB
         except TimeoutError:
             logs.LOGGER.warning("slow_reader_cut_off", kind=_kind(request))
             if request.transport is not None:

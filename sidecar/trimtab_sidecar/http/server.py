@@ -48,6 +48,12 @@ class Server:
         """Where it answers, with the real port of one that was left to the system."""
         return [_written(one) for one in self._sockets]
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        server = self._runner.server
+        return 0 if server is None else len(server.connections)
+
     async def start(self, addresses: Iterable[str], group: int | None = None) -> None:
         """Answer on every address, or on none: see `sockets.listen` for what is refused."""
         async with AsyncExitStack() as stack:
