@@ -7,8 +7,8 @@ event that is set and replaced at every swap: nobody has a queue here, so nobody
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol
 
 from trimtab import clock, reader
 from trimtab.model import labels, views
@@ -27,7 +27,17 @@ from trimtab_sidecar.publishing import NotPublishing, Publishing
 VIEWS: Final = 256
 """Views of different labels that are kept; building one takes microseconds, whatever is in it."""
 
-Applied = Callable[[float, Change | None], None]
+
+class Watcher(Protocol):
+    """Counts what happens to a node. Must not raise."""
+
+    def applied(self, seconds: float, change: Change | None) -> None:
+        """A state is served, and it took so long; `change` is the one that led there, if it was one."""
+        ...
+
+    def stood(self, standing: Standing) -> None:
+        """What is true may be new."""
+        ...
 
 
 class Node:
@@ -38,9 +48,9 @@ class Node:
         environment: str,
         identity: Mapping[str, str],
         publishing: Publishing | None = None,
-        applied: Applied | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
-        """`applied` is told how long each swap took, and by which change, if it was one."""
+        """Nothing is served before the follower serves something."""
         self.environment: Final = environment
         self.identity: Final = dict(identity)
         self.held: Held = reader.NOTHING
@@ -48,7 +58,7 @@ class Node:
         self.standing = Standing()
         self.history = History()
         self._publishing = publishing or NotPublishing()
-        self._applied = applied
+        self._watcher = watcher
         self._news = asyncio.Event()
         self._views: dict[tuple[tuple[str, str], ...], View] = {}
 
@@ -135,8 +145,8 @@ class Node:
         snapshot = Snapshot(self.environment, served.position, served.hash, served.view.state)
         yield from self._publishing.publish(snapshot, change, old.position)
         self.ring()
-        if self._applied is not None:
-            self._applied(clock.now() - started, change)
+        if self._watcher is not None:
+            self._watcher.applied(clock.now() - started, change)
 
     def withhold(self, reason: str) -> None:
         """See `Face.withhold`: never asked for, because a sidecar requires no labels."""
@@ -145,3 +155,5 @@ class Node:
     def stand(self, standing: Standing) -> None:
         """See `Face.stand`."""
         self.standing = standing
+        if self._watcher is not None:
+            self._watcher.stood(standing)

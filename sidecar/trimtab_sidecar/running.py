@@ -26,6 +26,7 @@ from trimtab_sidecar.http.guard import Guard
 from trimtab_sidecar.http.health import Health
 from trimtab_sidecar.http.reading import Reading
 from trimtab_sidecar.http.server import Server
+from trimtab_sidecar.metrics import Metrics, Standings
 from trimtab_sidecar.node import Node
 from trimtab_sidecar.settings import SidecarSettings
 
@@ -43,8 +44,10 @@ class Sidecar:
         self._open_sources = open_sources or sources.opener(given.follow)
         self._group = _group(given.own.group)
         self._stopping = asyncio.Event()
-        self.node = Node(self._plan.environment, self._plan.identity)
-        self.server = Server(Guard(self.node, lambda _kind, _status: None), self._routes())
+        self.metrics = Metrics()
+        self.node = Node(self._plan.environment, self._plan.identity, watcher=self.metrics)
+        self.metrics.registry.register(Standings(self.node))
+        self.server = Server(Guard(self.node, self.metrics.answered), self._routes())
         self.started = asyncio.Event()
 
     def stop(self) -> None:
@@ -99,6 +102,7 @@ class Sidecar:
         return [
             ("/healthz", health.healthz),
             ("/readyz", health.readyz),
+            ("/metrics", self.metrics.metrics),
             ("/v1/status", health.status),
             ("/v1/values/{path:.+}", reading.value),
             ("/v1/view", reading.view),
