@@ -20,7 +20,17 @@ from typing import Any
 
 from benchmarks.report import Section, show
 
-NAMES = ("reads", "gaps", "collector", "boot", "scale", "commits", "propagation", "propagation_without_redis")
+NAMES = (
+    "reads",
+    "attached",
+    "gaps",
+    "collector",
+    "boot",
+    "scale",
+    "commits",
+    "propagation",
+    "propagation_without_redis",
+)
 RESULTS = Path(__file__).with_name("results")
 FAILED = "it failed with code"
 

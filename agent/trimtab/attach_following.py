@@ -182,10 +182,11 @@ class Following:
 def _join(before: Content, generation: Generation, announced: Iterable[Frame]) -> frozenset[str] | None:
     """The paths that the frames of a new generation touch after a state that we had; None if it was not among them."""
     touched: set[str] = set()
-    position, digest = generation.content.position, generation.content.hash
-    known = (position, digest) == (before.position, before.hash)
+    wanted = (before.position.epoch, before.position.revision, before.hash)
+    first = generation.content
+    known = (first.position.epoch, first.position.revision, first.hash) == wanted
     for frame in announced:
         if known:
             touched.update(frame.records)
-        known = known or (frame.position, frame.hash) == (before.position, before.hash)
+        known = known or (frame.epoch, frame.revision, frame.hash) == wanted
     return frozenset(touched) if known else None

@@ -9,7 +9,8 @@ from typing import Final
 from trimtab.cache import CACHED, Cache
 from trimtab.model import labels as labelling
 from trimtab.model import paths
-from trimtab.model.resolution import Absent
+from trimtab.model.errors import FilesRefused
+from trimtab.model.resolution import ABSENT, Absent
 from trimtab.reader import Held
 from trimtab.shared.content import Content
 from trimtab.shared.resolved import SharedIndex, ranks
@@ -93,10 +94,10 @@ def _carried(known: Cache, before: SharedIndex, index: SharedIndex, touched: Col
 
 
 def _renew(cache: Cache, path: str, index: SharedIndex) -> None:
-    if index.is_wide(path):
-        del cache[path]
-        return
-    value = index.peek(path)
+    try:
+        value = ABSENT if index.is_wide(path) else index.peek(path)
+    except FilesRefused:
+        value = ABSENT  # whoever reads it next is told
     if isinstance(value, Absent):
         del cache[path]
     else:

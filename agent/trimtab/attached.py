@@ -25,12 +25,13 @@ from trimtab.attach_news import News
 from trimtab.attach_reading import Watching
 from trimtab.attach_view import following, fresh, labels_of
 from trimtab.model import documents, layers
-from trimtab.model.errors import LayerError, UnavailableError
+from trimtab.model.errors import FilesRefused, LayerError, UnavailableError
 from trimtab.model.reports import Refusal, Status
 from trimtab.model.resolution import ABSENT
 from trimtab.model.values import Value
 from trimtab.reader import Held, Pin, assign_at_once, requirement_failed
 from trimtab.shared import layout
+from trimtab.shared.content import Content
 from trimtab.shared.head import Attested
 from trimtab.shared.layout import HashPath
 
@@ -107,6 +108,7 @@ class Attached(Watching):
         self._bindings: AttachedBindings | None = None
         self._polled: Subscription | None = None
         self._behind: frozenset[str] | None = frozenset()  # touched since what is held, while that stays behind
+        self._owing = False  # whether something was taken that is not served yet
         self._held = fresh(self._following.content, self._identity)
         self._held = replace(self._held, withheld=self._unmet(self._held.view.labels))
         self._news = News(self._held)
@@ -145,7 +147,12 @@ class Attached(Watching):
 
     def read_slowly(self, path: str) -> Value:
         """Take what is new, and read."""
-        return self._newest().cache[path]
+        if not self._bell or time.monotonic() >= self._thorough_at:
+            self._look()
+        held = self._held
+        if held.withheld:
+            raise requirement_failed(held.withheld)
+        return held.cache[path]
 
     @property
     def held(self) -> Held:
@@ -325,12 +332,23 @@ class Attached(Watching):
 
     def _take(self, *, thorough: bool) -> None:
         step = self._following.advance(thorough=thorough)
-        if step is None:
+        if step is not None:
+            known, touched = self._behind, step.touched
+            self._behind = None if known is None or touched is None else known | touched
+            self._owing = True
+        if not self._owing:
             return
         self._bell = self._following.bell
-        behind = None if self._behind is None or step.touched is None else self._behind | step.touched
-        self._behind = behind
-        old, content = self._held, step.content
+        try:
+            self._serve(self._following.content)
+            self._owing = False
+        except FilesRefused as error:  # what decides the labels cannot be read: every read tries again
+            self._following.trouble = f"what is new cannot be read: {error}"
+            self._bell = False
+            self.shut()
+
+    def _serve(self, content: Content) -> None:
+        old, behind = self._held, self._behind
         if content.position < old.position:
             self._behind = None  # a sidecar that began again has not caught up with what is served
             self._watch()

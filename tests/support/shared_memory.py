@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from trimtab.model.items import LeafEdit
 from trimtab.model.positions import Position
@@ -52,15 +51,8 @@ class Paper:
         *_, delta = building.change(self.table, self.state, new, edits)
         assert delta is not None
         self.revision += 1
-        delta = replace(delta, position=Position(1, self.revision), hash=bytes(32))
         frame = frames.Frame(
-            generation=1,
-            number=self.frames,
-            position=delta.position,
-            hash=delta.hash,
-            layers=delta.layers,
-            records=delta.records,
-            deltas=delta.deltas,
+            1, self.frames, 1, self.revision, bytes(32), delta.hides, delta.layers, delta.records, delta.deltas
         )
         text = frame.encode()
         read, end = frames.decode(text, 0, 1, self.frames)

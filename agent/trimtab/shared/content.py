@@ -71,13 +71,16 @@ class Content:
         """The content after some changes."""
         patch, deltas = dict(self.patch), dict(self.deltas)
         layers, hides, position, digest = self.layers, self.hides, self.position, self.hash
+        last: Frame | None = None
         for frame in frames:
             patch.update(frame.records)
             for parent, content in frame.deltas.items():
                 deltas[parent] = deltas.get(parent, b"") + content
             layers += frame.layers
-            hides = hides or any(_hides(record) for record in frame.records.values())
-            position, digest = frame.position, frame.hash
+            hides = hides or frame.hides
+            last = frame
+        if last is not None:
+            position, digest = Position(last.epoch, last.revision), last.hash
         return replace(self, patch=patch, deltas=deltas, layers=layers, hides=hides, position=position, hash=digest)
 
 
@@ -89,7 +92,3 @@ def _changed(below: Iterable[str], changes: bytes) -> Iterator[str]:
     for segment, there in changed.items():
         if there:
             yield segment
-
-
-def _hides(record: bytes) -> bool:
-    return any(not content for _, content in records.candidates(record))

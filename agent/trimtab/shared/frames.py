@@ -8,20 +8,17 @@ A bell is 255 while no frame follows: whoever has taken i frames looks at bell i
 announced, and never changes again, so that nobody who looks away can mistake a later state for an earlier one. When
 another generation takes over all bells become 0: a rung bell without a frame means that `head` knows more.
 
-A frame is a header of 72 bytes (magic, length, generation, number, epoch, revision, hash), its body, and a
-checksum over both.
+A frame is a header of 80 bytes (magic, length, generation, number, epoch, revision, hash, flag), its body, and a
+checksum over both. Its flag says whether it holds a tombstone.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from trimtab.model.errors import FilesRefused
-from trimtab.model.positions import Position
 from trimtab.shared import layout, records
 
 BELLS: Final = 64
@@ -34,48 +31,42 @@ Layer: TypeAlias = "tuple[int, str, str, int]"
 """(number, environment, selector, rank)."""
 
 _HEADER: Final = struct.Struct("<QQ")
-_FRAME: Final = struct.Struct("<IIQQQQ32s")
+_FRAME: Final = struct.Struct("<IIQQQQ32sI4x")
 _MAGIC: Final = 0x4D415246
 _COUNTS: Final = struct.Struct("<III")
+_SHORT: Final = struct.Struct("<H")
 _LONG: Final = struct.Struct("<I")
 OVERHEAD: Final = _FRAME.size + 4
 MAX_FRAME: Final = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One frame. `records` are the new records of the touched paths by path, `deltas` the children of their parents."""
+class Frame(NamedTuple):
+    """One frame. `records` are the new records of the touched paths by path, `deltas` the children of their parents.
+
+    A tuple, because a reader that attaches makes hundreds.
+    """
 
     generation: int
     number: int
-    position: Position
+    epoch: int
+    revision: int
     hash: bytes
-    layers: tuple[Layer, ...] = ()
-    records: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    deltas: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    hides: bool
+    layers: tuple[Layer, ...]
+    records: dict[str, bytes]
+    deltas: dict[str, bytes]
 
     def encode(self) -> bytes:
         """Its bytes."""
-        body = self._body()
-        header = _FRAME.pack(
-            _MAGIC,
-            OVERHEAD + len(body),
-            self.generation,
-            self.number,
-            self.position.epoch,
-            self.position.revision,
-            self.hash,
-        )
-        content = header + body
-        return content + layout.checksum(content, self.generation).to_bytes(4, "little")
-
-    def _body(self) -> bytes:
         named = json.dumps(self.layers).encode() if self.layers else b""
         parts = [_COUNTS.pack(len(named), len(self.records), len(self.deltas)), named, *self.records.values()]
         for parent, content in self.deltas.items():
             name = parent.encode()
-            parts += (struct.pack("<H", len(name)), name, _LONG.pack(len(content)), content)
-        return b"".join(parts)
+            parts += (_SHORT.pack(len(name)), name, _LONG.pack(len(content)), content)
+        body = b"".join(parts)
+        place = (self.generation, self.number, self.epoch, self.revision)
+        content = _FRAME.pack(_MAGIC, OVERHEAD + len(body), *place, self.hash, self.hides) + body
+        return content + layout.checksum(content, self.generation).to_bytes(4, "little")
 
 
 def empty(generation: int) -> bytes:
@@ -97,12 +88,12 @@ def check(what: str, content: bytes, generation: int) -> None:
         raise layout.damaged(what, "its checksum or its generation is wrong")
 
 
-def decode(content: bytes | memoryview, at: int, generation: int, number: int) -> tuple[Frame, int]:
+def decode(content: bytes, at: int, generation: int, number: int) -> tuple[Frame, int]:
     """The frame at a place, and the place after it; raises `FilesRefused` for anything but frame `number`."""
     if len(content) - at < OVERHEAD:
         raise damaged(generation, number, "it is cut off")
-    magic, length, found, counted, epoch, revision, digest = _FRAME.unpack_from(content, at)
-    if magic != _MAGIC or (found, counted) != (generation, number) or not OVERHEAD <= length <= MAX_FRAME:
+    magic, length, found, counted, epoch, revision, digest, hides = _FRAME.unpack_from(content, at)
+    if magic != _MAGIC or found != generation or counted != number or not OVERHEAD <= length <= MAX_FRAME:
         raise damaged(generation, number, "its header is wrong")
     end = at + length
     if end > len(content):
@@ -110,10 +101,10 @@ def decode(content: bytes | memoryview, at: int, generation: int, number: int) -
     if layout.checksum(content[at : end - 4], generation) != int.from_bytes(content[end - 4 : end], "little"):
         raise damaged(generation, number, "its checksum is wrong")
     try:
-        frame = _read(bytes(content[at + _FRAME.size : end - 4]), generation, number, Position(epoch, revision), digest)
+        layers, held, deltas = _read(content, at + _FRAME.size, end - 4)
     except (struct.error, ValueError, TypeError) as error:
         raise damaged(generation, number, "it is malformed") from error
-    return frame, end
+    return Frame(generation, number, epoch, revision, digest, bool(hides), layers, held, deltas), end
 
 
 def length_at(content: bytes, at: int) -> int:
@@ -124,34 +115,30 @@ def length_at(content: bytes, at: int) -> int:
     return length if magic == _MAGIC and length <= MAX_FRAME else 0
 
 
-def _read(body: bytes, generation: int, number: int, position: Position, digest: bytes) -> Frame:
-    named, count, parents = _COUNTS.unpack_from(body)
-    at = _COUNTS.size + named
-    layers = tuple((one[0], one[1], one[2], one[3]) for one in json.loads(body[_COUNTS.size : at])) if named else ()
+def _read(content: bytes, at: int, end: int) -> tuple[tuple[Layer, ...], dict[str, bytes], dict[str, bytes]]:
+    """The body of a frame."""
+    named, count, parents = _COUNTS.unpack_from(content, at)
+    at += _COUNTS.size
+    layers: tuple[Layer, ...] = ()
+    if named:
+        layers = tuple((one[0], one[1], one[2], one[3]) for one in json.loads(content[at : at + named]))
+        at += named
     held: dict[str, bytes] = {}
     for _ in range(count):
-        (length,) = _LONG.unpack_from(body, at)
-        record = body[at : at + length]
-        held[records.path_of(record).decode()] = record
+        length, _, name = records.START.unpack_from(content, at)
+        begin = at + records.START.size
+        held[content[begin : begin + name].decode()] = content[at : at + length]
         at += length
     deltas: dict[str, bytes] = {}
     for _ in range(parents):
-        parent, at = records.text(body, at)
-        (length,) = _LONG.unpack_from(body, at)
+        parent, at = records.text(content, at)
+        (length,) = _LONG.unpack_from(content, at)
         at += _LONG.size
-        deltas[parent] = body[at : at + length]
+        deltas[parent] = content[at : at + length]
         at += length
-    if at != len(body):
+    if at != end:
         raise ValueError("length")
-    return Frame(
-        generation=generation,
-        number=number,
-        position=position,
-        hash=digest,
-        layers=layers,
-        records=held,
-        deltas=deltas,
-    )
+    return layers, held, deltas
 
 
 def damaged(generation: int, number: int, why: str) -> FilesRefused:

@@ -21,6 +21,8 @@ Candidates: TypeAlias = "tuple[tuple[int, bytes], ...]"
 """(number of the layer, content), the winning one first."""
 
 LENGTHS: Final = struct.Struct("<II")
+START: Final = struct.Struct("<IIH")
+"""Both lengths, and the length of the path that follows."""
 _SHORT: Final = struct.Struct("<H")
 _LONG: Final = struct.Struct("<I")
 _CANDIDATE: Final = struct.Struct("<II")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,7 +10,7 @@ from trimtab.model import layers as selectors
 from trimtab.model import paths, trees
 from trimtab.model.items import LeafEdit
 from trimtab.model.paths import Segments
-from trimtab.model.positions import Position
+from trimtab.model.positions import START, Position
 from trimtab.model.states import STEP, LayerKey, State
 from trimtab.model.trees import HIDDEN, Branch
 from trimtab.shared import records, snapshot
@@ -56,8 +56,9 @@ class Delta:
     position: Position
     hash: bytes
     layers: tuple[Layer, ...] = ()
-    records: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    deltas: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    records: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    deltas: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    hides: bool = False
 
     @property
     def size(self) -> int:
@@ -66,15 +67,17 @@ class Delta:
 
 
 def change(table: LayerTable, old: State, new: State, edits: Iterable[LeafEdit]) -> Iterator[Delta | None]:
-    """What a frame says of the edits that led from one state to the next; yields None between steps."""
+    """What a frame says of the edits between two states, without its name; yields None between steps."""
     fresh = table.take(new)
     before, after = table.ranked(old), table.ranked(new)
     held: dict[str, bytes] = {}
+    hides = False
     moved: dict[str, dict[str, bool]] = {}
     for number, path in enumerate(sorted({edit.path for edit in edits}), 1):
         segments = paths.parse(path)
         found = [(layer, trees.content_of(trees.descend(tree, segments))) for layer, tree in after]
         held[path] = records.encode(path, [(layer, content) for layer, content in found if content is not None])
+        hides = hides or any(content == HIDDEN for _, content in found)
         for depth in range(len(segments), 0, -1):
             was, now = _exists(before, segments[:depth]), _exists(after, segments[:depth])
             if was == now:
@@ -87,10 +90,7 @@ def change(table: LayerTable, old: State, new: State, edits: Iterable[LeafEdit])
         parent: b"".join(records.encode_delta(segment, there=there) for segment, there in sorted(below.items()))
         for parent, below in moved.items()
     }
-    yield Delta(START_OF_CHANGE, b"", fresh, held, deltas)
-
-
-START_OF_CHANGE: Final = Position()
+    yield Delta(START, b"", fresh, held, deltas, hides)
 
 
 def _exists(ranked: Iterable[tuple[int, Branch]], segments: Segments) -> bool:

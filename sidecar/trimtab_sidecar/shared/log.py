@@ -48,13 +48,15 @@ class Log:
     def append(self, delta: Delta) -> None:
         """Write the next frame. Nobody looks at it before its bell or an announcement."""
         content = Frame(
-            generation=self.generation,
-            number=self.frames,
-            position=delta.position,
-            hash=delta.hash,
-            layers=delta.layers,
-            records=delta.records,
-            deltas=delta.deltas,
+            self.generation,
+            self.frames,
+            delta.position.epoch,
+            delta.position.revision,
+            delta.hash,
+            delta.hides,
+            delta.layers,
+            delta.records,
+            delta.deltas,
         ).encode()
         if self.end + len(content) > self._room.bytes:
             raise OSError(errno.ENOSPC, "the log is full")

@@ -37,7 +37,7 @@ class Limits:
     """When a log goes over to the next generation: so many distinct paths or frames, or bytes; and its whole size."""
 
     paths: int = 4096
-    frames: int = 4096
+    frames: int = 1024
     log_bytes: int = 1024 * 1024
     room: Room = field(default_factory=Room)
 
