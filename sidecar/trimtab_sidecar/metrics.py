@@ -52,8 +52,8 @@ class Metrics:
         self._requests = Counter(
             "trimtab_http_requests", "Answers, by kind and status.", ["kind", "status"], registry=self.registry
         )
-        self.streams = Gauge("trimtab_http_streams", "Streams of changes that are open.", registry=self.registry)
-        self.slow_streams = Counter(
+        self._streams = Gauge("trimtab_http_streams", "Streams of changes that are open.", registry=self.registry)
+        self._slow_streams = Counter(
             "trimtab_http_slow_streams", "Streams cut off because nobody read them.", registry=self.registry
         )
         self.renders = Counter(
@@ -79,6 +79,16 @@ class Metrics:
     def answered(self, kind: str, status: int) -> None:
         """A request was answered."""
         self._requests.labels(kind, str(status)).inc()
+
+    def stream_opened(self) -> None:
+        """See `trimtab_sidecar.http.stream.Counting`."""
+        self._streams.inc()
+
+    def stream_closed(self, *, slow: bool) -> None:
+        """See `trimtab_sidecar.http.stream.Counting`."""
+        self._streams.dec()
+        if slow:
+            self._slow_streams.inc()
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """`/metrics`: the text format of Prometheus."""

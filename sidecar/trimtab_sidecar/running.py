@@ -26,6 +26,7 @@ from trimtab_sidecar.http.guard import Guard
 from trimtab_sidecar.http.health import Health
 from trimtab_sidecar.http.reading import Reading
 from trimtab_sidecar.http.server import Server
+from trimtab_sidecar.http.stream import Streams
 from trimtab_sidecar.metrics import Metrics, Standings
 from trimtab_sidecar.node import Node
 from trimtab_sidecar.settings import SidecarSettings
@@ -47,13 +48,14 @@ class Sidecar:
         self.metrics = Metrics()
         self.node = Node(self._plan.environment, self._plan.identity, watcher=self.metrics)
         self.metrics.registry.register(Standings(self.node))
+        self._streams = Streams(self.node, self.metrics)
         self.server = Server(Guard(self.node, self.metrics.answered), self._routes())
         self.started = asyncio.Event()
 
     def stop(self) -> None:
         """End `run` soon."""
         self._stopping.set()
-        self.node.ring()
+        self._streams.end()
 
     async def run(self, on_stopping: Callable[[], None] | None = None) -> bool:
         """Run until a signal; whether everything ended in time. Raises what keeps it from starting."""
@@ -106,6 +108,7 @@ class Sidecar:
             ("/v1/status", health.status),
             ("/v1/values/{path:.+}", reading.value),
             ("/v1/view", reading.view),
+            ("/v1/changes", self._streams.changes),
         ]
 
 

@@ -35,6 +35,7 @@ class Server:
             access_log=None,
             logger=silent,
             handle_signals=False,
+            handler_cancellation=True,  # a stream ends with its client, not at the next heartbeat
             keepalive_timeout=_KEEPALIVE_SECONDS,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             max_line_size=_LINE,
