@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Final, cast
 
 from trimtab.binding import Bindings
 from trimtab.model import views
 from trimtab.model.links import START, Position
-from trimtab.model.reports import Refusal
+from trimtab.model.reports import AttachedBots, Refusal
 from trimtab.model.views import View
 from trimtab.reader import Assignment, Held, Reader
 from trimtab.replica.events import Serve
@@ -52,6 +52,14 @@ class AgentFace:
     def refusals(self) -> tuple[Refusal, ...]:
         """See `Face.refusals`."""
         return self._bindings.refusals()
+
+    def alarms(self) -> Mapping[str, str]:
+        """See `Face.alarms`: whoever reads sees its own."""
+        return {}
+
+    def attached(self) -> AttachedBots | None:
+        """See `Face.attached`: a bot is on its own."""
+        return None
 
     def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
         """See `Face.serve`."""

@@ -7,13 +7,15 @@ where it reads from when it starts.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol, Self, TypeVar
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar, overload
 
 from trimtab.model.reports import Refusal, Status
 from trimtab.model.values import Value
 from trimtab.pending import ChangeEvent
 from trimtab.reader import Pin
 
+Default = TypeVar("Default")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -48,6 +50,10 @@ class Reading(Protocol):
         """Whether anything resolves at a path."""
         ...
 
+    @overload
+    def get(self, path: str) -> Value: ...
+    @overload
+    def get(self, path: str, default: Default) -> Value | Default: ...
     def get(self, path: str, default: Any = None) -> Any:
         """The value at a path, or the default where there is none."""
         ...
@@ -77,7 +83,9 @@ class Reading(Protocol):
         ...
 
     def __enter__(self) -> Self: ...
-    def __exit__(self, *error: object) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
     @property
     def environment(self) -> str:

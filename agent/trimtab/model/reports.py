@@ -47,13 +47,21 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AttachedBots:
+    """The bots that read through a sidecar: how many, and the position of the one that is furthest behind."""
+
+    count: int
+    slowest: Position
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One agent's report. `epoch` and `revision` name the served view, `proven` the store revision that proves it.
 
     `staleness_seconds` is infinite while nothing was ever certified: null in JSON, which has no infinity. `too_stale`
-    are the categories for which that is too much. `at` is stamped by the server that takes the report, in seconds of
-    its clock.
+    are the categories for which that is too much. `attached` are the bots that a sidecar speaks for, too. `at` is
+    stamped by the server that takes the report, in seconds of its clock.
     """
 
     agent: str
@@ -68,12 +76,14 @@ class Report:
     refused: tuple[Refusal, ...] = ()
     alarms: tuple[str, ...] = ()
     too_stale: tuple[str, ...] = ()
+    attached: AttachedBots | None = None
     closed: bool = False
     at: float = field(default=0.0)
 
     def encode(self) -> bytes:
         """JSON for `:fleet` and `trimtab_report_v1`; refusals are shortened to fit 64 KiB."""
         fields: dict[str, object] = {**asdict(self), "status": self.status.value, "labels": dict(self.labels)}
+        fields["attached"] = None if self.attached is None else _told(self.attached)
         text = b""
         for kept in (50, 20, 5, 1, 0):
             refused = self.refused[:kept]
@@ -88,8 +98,18 @@ class Report:
         )
 
     def serves(self, position: Position) -> bool:
-        """Whether this agent serves a revision: its view reached it, or is proven up to date at a later one."""
-        return Position(self.epoch, max(self.revision, self.proven)) >= position
+        """Whether this agent serves a revision: its view reached it, or is proven up to date at a later one.
+
+        So must every bot that is attached to it: one that has what its sidecar has is as far as that.
+        """
+        own = Position(self.epoch, max(self.revision, self.proven)) >= position
+        return own and not self.waits_for_attached(position)
+
+    def waits_for_attached(self, position: Position) -> bool:
+        """Whether a bot that is attached is behind a revision, and behind its sidecar."""
+        if self.attached is None or not self.attached.count:
+            return False
+        return self.attached.slowest < min(position, Position(self.epoch, self.revision))
 
 
 def decode(text: bytes) -> Report:
@@ -111,6 +131,7 @@ def decode(text: bytes) -> Report:
             refused=tuple(_refusal(one) for one in _list(fields["refused"])),
             alarms=tuple(_text(alarm)[:_TEXT_CHARACTERS] for alarm in _list(fields["alarms"])),
             too_stale=tuple(_text(category) for category in _list(fields.get("too_stale", []))),
+            attached=_attached(fields.get("attached")),
             closed=_flag(fields["closed"]),
             at=_seconds(fields["at"]),
         )
@@ -118,6 +139,17 @@ def decode(text: bytes) -> Report:
         raise ValueRefused(
             "This report is refused", f"it is malformed ({type(error).__name__})", "Update the agent"
         ) from error
+
+
+def _told(attached: AttachedBots) -> dict[str, int]:
+    return {"count": attached.count, "epoch": attached.slowest.epoch, "revision": attached.slowest.revision}
+
+
+def _attached(fields: Mapping[str, object] | None) -> AttachedBots | None:
+    if fields is None:
+        return None
+    slowest = Position(_number(fields["epoch"]), _number(fields["revision"]))
+    return AttachedBots(_number(fields["count"]), slowest)
 
 
 def _refusal(fields: Mapping[str, object]) -> Refusal:
