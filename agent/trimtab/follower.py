@@ -98,6 +98,10 @@ class Follower:
             with suppress(RuntimeError):  # closed already
                 loop.call_soon_threadsafe(self._wake)
 
+    def report(self) -> None:
+        """Report soon: the face has news of its own. On the loop's thread."""
+        self._reporting.due()
+
     def seed(self) -> Seed:
         """Where another follower may go on from, here or in a forked child. Anything but `run` may call it."""
         replica = self._replica
@@ -286,7 +290,8 @@ class Follower:
             return None
         now = clock.now()
         freshness = replica.freshness
-        alarms = {**replica.alarms(now), **{name: text for name, (text, _) in self._alarms.items()}}
+        own = {name: text for name, (text, _) in self._alarms.items()}
+        alarms = {**replica.alarms(now), **own, **self._face.alarms()}
         staleness = freshness.staleness(now)
         same_epoch = freshness.proven.epoch == held.position.epoch
         return Report(
@@ -302,6 +307,7 @@ class Follower:
             refused=(*self._face.refusals(), *replica.serving.held),
             alarms=tuple(f"{name}: {text}" for name, text in alarms.items()),
             too_stale=documents.too_stale(held.view.categories(), staleness),
+            attached=self._face.attached(),
             closed=closed,
         )
 

@@ -10,7 +10,7 @@ from trimtab.errands import ReportingFeed, ReportingPushFeed
 from trimtab.feeds.disk import DiskFeed
 from trimtab.model.errors import TrimtabError
 from trimtab.model.links import START, Position
-from trimtab.model.reports import Refusal, Status
+from trimtab.model.reports import AttachedBots, Refusal, Status
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.statements import Trust
 from trimtab.model.views import View
@@ -89,6 +89,14 @@ class Face(Protocol):
 
     def refusals(self) -> tuple[Refusal, ...]:
         """What bindings refuse of the served view."""
+        ...
+
+    def alarms(self) -> Mapping[str, str]:
+        """What the fleet should know of the readers: name → text."""
+        ...
+
+    def attached(self) -> AttachedBots | None:
+        """The bots that read through this one, where it is a sidecar."""
         ...
 
     def serve(self, served: Serve, *, first: bool) -> Iterator[None]:

@@ -119,10 +119,18 @@ class Standings(Collector):
         }
         for name, (text, value) in now.items():
             yield GaugeMetricFamily(name, text, value=value)
+        bots = node.attached()
+        if bots is not None:
+            yield GaugeMetricFamily("trimtab_attached", "Bots that read through this sidecar.", value=bots.count)
+            yield GaugeMetricFamily(
+                "trimtab_attached_slowest_revision",
+                "The revision of the one that is furthest behind, 0 without any.",
+                value=bots.slowest.revision,
+            )
         yield _one_of("trimtab_status", "How far freshness can be trusted.", "status", list(Status), node.status)
         yield _one_of("trimtab_feed", "What keeps it up to date now.", "feed", FEEDS, node.feed)
         alarms = GaugeMetricFamily("trimtab_alarm", "What a person should know now.", labels=["alarm"])
-        for name in node.alarms:
+        for name in node.known_alarms:
             alarms.add_metric([name], 1.0)
         yield alarms
 

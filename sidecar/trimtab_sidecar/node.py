@@ -7,14 +7,14 @@ event that is set and replaced at every swap: nobody has a queue here, so nobody
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from trimtab import clock, reader
 from trimtab.model import labels, views
 from trimtab.model.changes import Change
 from trimtab.model.links import START, Position
-from trimtab.model.reports import Refusal, Status
+from trimtab.model.reports import AttachedBots, Refusal, Status
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.states import State
 from trimtab.model.views import View
@@ -49,6 +49,7 @@ class Node:
         identity: Mapping[str, str],
         publishing: Publishing | None = None,
         watcher: Watcher | None = None,
+        attached: Callable[[], AttachedBots] | None = None,
     ) -> None:
         """Nothing is served before the follower serves something."""
         self.environment: Final = environment
@@ -59,6 +60,9 @@ class Node:
         self.history = History()
         self._publishing = publishing or NotPublishing()
         self._watcher = watcher
+        self._attached = attached
+        self.own_alarms: dict[str, str] = {}
+        """What other parts of the sidecar have to say: name → text."""
         self._news = asyncio.Event()
         self._views: dict[tuple[tuple[str, str], ...], View] = {}
 
@@ -85,9 +89,9 @@ class Node:
         return self.standing.freshness.staleness(clock.now())
 
     @property
-    def alarms(self) -> Mapping[str, str]:
+    def known_alarms(self) -> Mapping[str, str]:
         """What a person should know now: name → text."""
-        return {**self.standing.alarms, **self._publishing.alarms}
+        return {**self.standing.alarms, **self.own_alarms, **self._publishing.alarms}
 
     @property
     def feed(self) -> str:
@@ -130,6 +134,14 @@ class Node:
     def refusals(self) -> tuple[Refusal, ...]:
         """See `Face.refusals`."""
         return ()
+
+    def alarms(self) -> Mapping[str, str]:
+        """See `Face.alarms`."""
+        return {**self.own_alarms, **self._publishing.alarms}
+
+    def attached(self) -> AttachedBots | None:
+        """See `Face.attached`."""
+        return None if self._attached is None else self._attached()
 
     def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
         """See `Face.serve`."""

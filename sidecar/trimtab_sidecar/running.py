@@ -1,6 +1,6 @@
 """Running: everything of a sidecar, wired together; all that there is to know of start and stop order.
 
-Start: signals → the shared directory is held → the feeds are opened → HTTP answers (not ready) → the follower follows.
+Start: signals → the shared directory is held → receipts of bots → the feeds are opened and followed → HTTP answers.
 Readiness comes with the first validated data, from wherever. Stop, in the opposite order: HTTP accepts no more and ends
 its streams → the follower says goodbye to the fleet and records a clean stop → the directory is given back.
 """
@@ -21,6 +21,7 @@ from trimtab.agent import OpenSources
 from trimtab.follower import Follower
 from trimtab.model.errors import SettingError
 from trimtab_sidecar import logs
+from trimtab_sidecar.attachments import Attachments
 from trimtab_sidecar.holding import Holding
 from trimtab_sidecar.http.guard import Guard
 from trimtab_sidecar.http.health import Health
@@ -46,10 +47,14 @@ class Sidecar:
         self._group = _group(given.own.group)
         self._stopping = asyncio.Event()
         self.metrics = Metrics()
-        self.node = Node(self._plan.environment, self._plan.identity, watcher=self.metrics)
+        self.attachments = Attachments(self._report)
+        self.node = Node(
+            self._plan.environment, self._plan.identity, watcher=self.metrics, attached=self.attachments.bots
+        )
         self.metrics.registry.register(Standings(self.node))
         self._streams = Streams(self.node, self.metrics)
         self.server = Server(Guard(self.node, self.metrics.answered), self._routes())
+        self._follower: Follower | None = None
         self.started = asyncio.Event()
 
     def stop(self) -> None:
@@ -79,7 +84,9 @@ class Sidecar:
         own = self._given.own
         held = Holding(own.shared, self._plan.environment, self._group)
         stack.callback(held.close)
-        follower = Follower(self._plan, self._open_sources(self._plan, True), self.node)  # noqa: FBT003 - its shape
+        self.attachments.open(own.shared, self._group)
+        stack.callback(self.attachments.close)
+        self._follower = follower = Follower(self._plan, self._open_sources(self._plan, True), self.node)  # noqa: FBT003 - its shape
         following = asyncio.create_task(follower.run(), name="follower")
         following.add_done_callback(lambda _task: self.stop())
         stack.push_async_callback(_end, follower, following)
@@ -89,6 +96,11 @@ class Sidecar:
             "started", environment=self._plan.environment, agent=self._plan.agent, addresses=self.server.addresses
         )
         self.started.set()
+
+    def _report(self) -> None:
+        """The fleet should know what only this sidecar knows."""
+        if self._follower is not None:
+            self._follower.report()
 
     async def _close(self, stack: AsyncExitStack) -> bool:
         try:
@@ -100,7 +112,7 @@ class Sidecar:
         return True
 
     def _routes(self) -> list[tuple[str, Handler]]:
-        health, reading = Health(self.node, self._plan.agent), Reading(self.node)
+        health, reading = Health(self.node, self._plan.agent, self.attachments.listed), Reading(self.node)
         return [
             ("/healthz", health.healthz),
             ("/readyz", health.readyz),

@@ -61,7 +61,7 @@ def judge(members: Iterable[Member], position: Position) -> WaitOutcome:
         if report.serves(position):
             served.append(report.agent)
         else:
-            stragglers.append(_straggler(member))
+            stragglers.append(_straggler(member, position))
         refused += [
             RefusedBinding(report.agent, report.environment, refusal.path, refusal.reason)
             for refusal in report.refused
@@ -87,8 +87,11 @@ def _wait(fleet: Fleet, environments: Sequence[str], position: Position, until: 
         time.sleep(min(until.remaining, random.uniform(*POLL_SECONDS)))  # noqa: S311 - jitter, no secret
 
 
-def _straggler(member: Member) -> Straggler:
+def _straggler(member: Member, position: Position) -> Straggler:
     report = member.report
-    position = Position(report.epoch, report.revision)
-    why = f"serves {position}" if member.live else f"silent for {member.age:.0f} s"
-    return Straggler(report.agent, report.environment, dict(report.labels), position, report.status.value, why)
+    at = Position(report.epoch, report.revision)
+    if report.attached is not None and report.waits_for_attached(position):
+        at = report.attached.slowest
+    who = "serves" if at == Position(report.epoch, report.revision) else "a bot attached to it serves"
+    why = f"{who} {at}" if member.live else f"silent for {member.age:.0f} s"
+    return Straggler(report.agent, report.environment, dict(report.labels), at, report.status.value, why)

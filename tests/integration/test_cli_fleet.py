@@ -14,7 +14,8 @@ import pytest
 from tests.integration.test_cli_hostile import HOSTILE, IDS, PRODUCTION, harmless
 from tests.support.console import Console
 from tests.support.servers import Database
-from trimtab.model.reports import Refusal, Report, Status
+from trimtab.model.links import Position
+from trimtab.model.reports import AttachedBots, Refusal, Report, Status
 from trimtab_store.embedded.redis import RedisServer
 
 FLEET = "trimtab:{production}:fleet"
@@ -56,6 +57,23 @@ def test_status_names_the_categories_that_are_too_stale(console: Console, one_re
         False,
         True,
     ]
+
+
+def test_status_shows_the_bots_that_are_attached_to_a_sidecar(console: Console, one_redis: RedisServer) -> None:
+    bots = {"alone": None, "empty": AttachedBots(0, Position()), "shared": AttachedBots(3, Position(1, 7))}
+    for agent, attached in bots.items():
+        report(one_redis, replace(REPORT, agent=agent, attached=attached))
+    found = {one["agent"]: one["attached"] for one in console.done("status", *PRODUCTION)["agents"]}
+    assert found == {
+        "alone": None,
+        "empty": {"count": 0, "epoch": 0, "revision": 0},
+        "shared": {"count": 3, "epoch": 1, "revision": 7},
+    }
+    lines = console("status", *PRODUCTION).out.splitlines()
+    [head] = [line for line in lines if line.startswith("agent ")]
+    at, end = head.index("attached"), head.index("reported")
+    cells = {line.split()[0]: line[at:end].strip() for line in lines if line.startswith(tuple(bots))}
+    assert cells == {"alone": "", "empty": "0", "shared": "3, slowest at 7"}
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=IDS)
@@ -115,6 +133,7 @@ def wrong() -> Iterator[tuple[str, bytes]]:
         "refused": [[]],
         "alarms": [[]],
         "too_stale": [[]],
+        "attached": [None],
         "hash": ["x"],
         "at": [1.5, 1e300],
         "staleness_seconds": [None, 1.5, 1e300],
@@ -125,7 +144,7 @@ def wrong() -> Iterator[tuple[str, bytes]]:
             if value not in fine.get(name, []):
                 agent = f"{name}-{number}"
                 yield agent, orjson.dumps({**fields, "agent": agent, name: value})
-        if name != "too_stale":
+        if name not in {"too_stale", "attached"}:
             yield f"no-{name}", orjson.dumps({key: value for key, value in fields.items() if key != name})
     texts = [b"", b"\xff\xfe", b"[" * 100_000, b"9" * 100_000, b"x" * 1_000_000, b'{"agent":', b"null", b"[]"]
     yield from ((f"text-{number}", text) for number, text in enumerate(texts))

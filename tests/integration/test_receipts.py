@@ -22,7 +22,7 @@ from trimtab.feeds.scripts import REPORT
 from trimtab.model import reports
 from trimtab.model.errors import NotServedEverywhere, UnavailableError
 from trimtab.model.links import Position
-from trimtab.model.reports import Refusal, Report, Status
+from trimtab.model.reports import AttachedBots, Refusal, Report, Status
 from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.fleet import Fleet
 from trimtab_store.receipts import FleetReceipts
@@ -101,6 +101,18 @@ def test_a_wait_returns_when_the_last_live_agent_serves_the_revision(
     with waiting(receipts, Position(1, 5)) as outcomes:
         send(client, report("a", 6))
     assert outcomes == [WaitOutcome(served=("a", "b"))]
+
+
+def test_a_wait_is_for_the_bots_behind_a_sidecar_too_and_names_them(
+    client: redis.Redis, redis_server: RedisServer
+) -> None:
+    receipts = FleetReceipts(None, redis_server.url)
+    send(client, report("sidecar", 5, attached=AttachedBots(2, Position(1, 4))))
+    (straggler,) = receipts.served(PRODUCTION, Position(1, 5), 0).stragglers
+    assert (straggler.position, straggler.why) == (Position(1, 4), "a bot attached to it serves 1-4")
+    with waiting(receipts, Position(1, 5)) as outcomes:
+        send(client, report("sidecar", 5, attached=AttachedBots(2, Position(1, 5))))
+    assert outcomes == [WaitOutcome(served=("sidecar",))]
 
 
 def test_an_agent_whose_line_the_revision_does_not_touch_serves_it_once_proven(

@@ -58,7 +58,7 @@ async def test_a_scrape_tells_what_is_true_and_what_happened(made: World, short_
             made.commit({"risk.global.max_leverage": number})
             await until(lambda: sidecar.node.position.revision == made.revision)
         made.redis.inject(Arrived(SignedLine("staging").extend().message))
-        await until(lambda: "refused" in sidecar.node.alarms)
+        await until(lambda: "refused" in sidecar.node.known_alarms)
         assert (await ask.get("/v1/values/nothing")).status == 404
         found = await scrape(ask)
         assert (one(found, "trimtab_revision"), one(found, "trimtab_applied_total")) == (4, 4)

@@ -202,7 +202,7 @@ async def test_a_clean_end_says_goodbye_and_records_a_clean_stop(made: World, sh
     made.down()
     async with running(made, short_directory / "s", keep=kept) as again:
         assert (again.node.position.revision, again.node.feed) == (1, "disk")
-        assert "unclean" not in " ".join(again.node.alarms.values())
+        assert "unclean" not in " ".join(again.node.known_alarms.values())
     assert sidecar is not again
 
 

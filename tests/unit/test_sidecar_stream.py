@@ -212,6 +212,7 @@ async def test_a_slow_reader_delays_nobody_and_gets_the_latest_when_it_reads(mad
         await slow.event()
         await quick.event()
         slow.answer.connection.transport.pause_reading()  # type: ignore[union-attr]
+        revision = 0
         for number in range(40):
             revision = await commit(made, sidecar, {"bulk": f"{number:04}" * 8_000, LEVERAGE: number})
             while True:

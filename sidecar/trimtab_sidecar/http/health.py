@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -15,9 +16,11 @@ from trimtab_sidecar.node import Node
 class Health:
     """Answers about the sidecar itself. Nothing here asks Redis or Postgres."""
 
-    def __init__(self, node: Node, agent: str) -> None:
+    def __init__(self, node: Node, agent: str, attached: Callable[[], list[Json]]) -> None:
+        """`attached` names the bots that read through this sidecar."""
         self._node = node
         self._agent = agent
+        self._attached = attached
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """Whether the loop runs: whoever reads this knows."""
@@ -34,7 +37,7 @@ class Health:
         node = self._node
         staleness = node.staleness_seconds
         labels: Json = dict(node.identity)
-        alarms: Json = dict(node.alarms)
+        alarms: Json = dict(node.known_alarms)
         return answers.json(
             {
                 "agent": self._agent,
@@ -47,6 +50,7 @@ class Health:
                 "feed": node.feed,
                 "staleness_seconds": staleness if math.isfinite(staleness) else None,
                 "alarms": alarms,
+                "attached": self._attached(),
             }
         )
 

@@ -10,6 +10,7 @@ import typer
 
 from trimtab.model.canonical import Json
 from trimtab.model.errors import UnavailableError
+from trimtab.model.reports import AttachedBots
 from trimtab_store.cli import connecting, options
 from trimtab_store.cli.command import command
 from trimtab_store.cli.connecting import Addresses
@@ -27,6 +28,7 @@ _COLUMNS: Final = {
     "revision": "revision",
     "staleness": "staleness",
     "too_stale": "too stale",
+    "attached": "attached",
     "reported": "reported",
     "refused": "refused",
     "alarms": "alarms",
@@ -95,11 +97,19 @@ def _member(member: Member) -> dict[str, Json]:
         "revision": report.revision,
         "staleness": _finite(report.staleness_seconds),
         "too_stale": list(report.too_stale),
+        "attached": _attached(report.attached),
         "reported": round(member.age, 1),
         "state": "closed" if report.closed else "live" if member.live else "silent",
         "refused": refused,
         "alarms": list(report.alarms),
     }
+
+
+def _attached(bots: AttachedBots | None) -> Json:
+    """The bots behind a sidecar; None for an agent of one bot."""
+    if bots is None:
+        return None
+    return {"count": bots.count, "epoch": bots.slowest.epoch, "revision": bots.slowest.revision}
 
 
 def _finite(seconds: float | None) -> float | None:
@@ -114,15 +124,26 @@ def _cell(row: Mapping[str, Json], column: str) -> str:
 
 def _said(row: Mapping[str, Json], column: str) -> str:
     value = row[column]
-    if column == "reported":
-        return f"{value} s ago" if row["state"] == "live" else f"{row['state']}, {value} s ago"
-    if column == "staleness":
-        return "never certified" if not isinstance(value, int | float) else f"{value:.1f} s"
+    if column in {"reported", "staleness"}:
+        return _when(row, column)
+    if column == "attached":
+        return "" if not isinstance(value, dict) else _bots(value)
     if isinstance(value, dict):
         return " ".join(f"{name}={label}" for name, label in value.items())
     if isinstance(value, list):
         return "; ".join(_refusal(one) if isinstance(one, dict) else str(one) for one in value)
     return str(value)
+
+
+def _when(row: Mapping[str, Json], column: str) -> str:
+    value = row[column]
+    if column == "reported":
+        return f"{value} s ago" if row["state"] == "live" else f"{row['state']}, {value} s ago"
+    return "never certified" if not isinstance(value, int | float) else f"{value:.1f} s"
+
+
+def _bots(one: Mapping[str, Json]) -> str:
+    return f"{one['count']}, slowest at {one['revision']}" if one["count"] else "0"
 
 
 def _refusal(one: Mapping[str, Json]) -> str:

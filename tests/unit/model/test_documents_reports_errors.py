@@ -9,7 +9,7 @@ import pytest
 from trimtab.model import documents, errors, reports
 from trimtab.model.errors import TrimtabError, ValueRefused
 from trimtab.model.links import Position
-from trimtab.model.reports import Refusal, Report, Status
+from trimtab.model.reports import AttachedBots, Refusal, Report, Status
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,7 @@ REPORT = Report(
     refused=(Refusal("risk.global", 39, "too small"),),
     alarms=("forked",),
     too_stale=("risk", "trading"),
+    attached=AttachedBots(2, Position(2, 40)),
     closed=True,
     at=12.5,
 )
@@ -76,6 +77,29 @@ def test_an_agent_serves_what_its_view_reached_or_what_it_is_proven_against(
     assert REPORT.serves(Position(*position)) is expected
 
 
+@pytest.mark.parametrize(
+    ("slowest", "position", "expected"),
+    [
+        ((2, 40), (2, 44), True),  # as far as its sidecar, which is proven against 44
+        ((2, 39), (2, 39), True),
+        ((2, 39), (2, 40), False),
+        ((2, 39), (2, 44), False),
+        ((1, 99), (2, 40), False),
+        ((2, 41), (2, 40), True),
+        ((2, 41), (2, 45), False),  # the sidecar itself does not serve it
+    ],
+)
+def test_a_sidecar_serves_what_the_slowest_bot_attached_to_it_serves(
+    slowest: tuple[int, int],
+    position: tuple[int, int],
+    expected: bool,  # noqa: FBT001 - a table
+) -> None:
+    shared = _report(attached=AttachedBots(3, Position(*slowest)))
+    assert shared.serves(Position(*position)) is expected
+    assert _report(attached=AttachedBots(0, Position())).serves(Position(2, 44))
+    assert _report(attached=None).serves(Position(2, 44))
+
+
 def _report(**fields: Any) -> Report:
     return replace(REPORT, **fields)
 
@@ -90,7 +114,8 @@ def test_a_report_of_many_long_refusals_is_shortened_to_its_limit() -> None:
 
 def test_a_report_of_an_agent_that_does_not_know_of_categories_is_read() -> None:
     text = REPORT.encode().replace(b',"too_stale":["risk","trading"]', b"")
-    assert reports.decode(text) == _report(too_stale=())
+    text = text.replace(b'"attached":{"count":2,"epoch":2,"revision":40},', b"")
+    assert reports.decode(text) == _report(too_stale=(), attached=None)
 
 
 def test_what_a_report_says_at_length_is_shortened() -> None:
@@ -125,6 +150,9 @@ def test_a_report_that_was_never_certified_is_infinitely_stale() -> None:
         REPORT.encode().replace(b'"n1/mm-btc"', b'"' + b"n" * 256 + b'"'),
         *(REPORT.encode().replace(b'"epoch":2', b'"epoch":' + number) for number in (b"-1", b"true", b"2.0", b"null")),
         *(REPORT.encode().replace(b'"revision":40', b'"revision":' + number) for number in (b"9" * 19, b"1e300")),
+        REPORT.encode().replace(b'"count":2', b'"count":-2'),
+        REPORT.encode().replace(b'"count":2,', b""),
+        REPORT.encode().replace(b'{"count":2,"epoch":2,"revision":40}', b"7"),
         REPORT.encode().replace(b'"at":12.5', b'"at":"12.5"'),
         REPORT.encode().replace(b'"at":12.5', b'"at":-1'),
         REPORT.encode().replace(b'"revision":39', b'"revision":"39"'),

@@ -1,0 +1,88 @@
+"""Receipts of attached bots: what each tells its sidecar about the revision that it applied, in one small datagram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import orjson
+
+from trimtab.model import layers
+from trimtab.model.errors import TrimtabError, ValueRefused
+from trimtab.model.positions import Position
+
+SOCKET: Final = "receipts.sock"
+"""The name of the datagram socket in a shared directory."""
+MAX_RECEIPT_BYTES: Final = 4096
+_NAME_CHARACTERS: Final = 128
+_MAX_LABELS: Final = 16
+_NUMBERS: Final = range(2**62)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A process `pid`, called `name`, serves `position` for these labels; `closed`: it does so no more."""
+
+    name: str
+    pid: int
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    position: Position
+    closed: bool = False
+
+    def encode(self) -> bytes:
+        """One datagram; raises `ValueRefused` if it would be too long."""
+        text = orjson.dumps(
+            {
+                "name": self.name[:_NAME_CHARACTERS],
+                "pid": self.pid,
+                "labels": dict(self.labels),
+                "epoch": self.position.epoch,
+                "revision": self.position.revision,
+                "closed": self.closed,
+            }
+        )
+        if len(text) > MAX_RECEIPT_BYTES:
+            raise ValueRefused("This receipt is refused", f"it has {len(text)} bytes", "Use fewer or shorter labels")
+        return text
+
+
+def decode(text: bytes) -> Receipt:
+    """Read a datagram; raises `ValueRefused` if it is none. Any process that may open the socket writes these."""
+    if len(text) > MAX_RECEIPT_BYTES:
+        raise ValueRefused("This receipt is refused", f"it has more than {MAX_RECEIPT_BYTES} bytes", "")
+    try:
+        fields = orjson.loads(text)
+        return Receipt(
+            name=_text(fields["name"])[:_NAME_CHARACTERS],
+            pid=_number(fields["pid"]),
+            labels=_labels(fields["labels"]),
+            position=Position(_number(fields["epoch"]), _number(fields["revision"])),
+            closed=_flag(fields["closed"]),
+        )
+    except (ValueError, KeyError, TypeError, TrimtabError) as error:
+        raise ValueRefused("This receipt is refused", f"it is malformed ({type(error).__name__})", "") from error
+
+
+def _labels(value: Any) -> dict[str, str]:
+    if type(value) is not dict or len(value) > _MAX_LABELS:  # pyright: ignore[reportUnknownArgumentType] - of anything
+        raise TypeError("labels")
+    return dict(layers.of(cast("dict[str, str]", value)).labels)  # which refuses what is no label
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError("text")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError("flag")
+    return value
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or value not in _NUMBERS:
+        raise ValueError("number")
+    return value
