@@ -147,6 +147,9 @@ class Following:
                 return self._open(newest)
             except FileNotFoundError as error:
                 gone = error
+            except FilesRefused:
+                if self._head.newest() == newest:
+                    raise
         raise UnavailableError(
             f"What {self._place} announces is not there", "its files were removed", "Start the sidecar again"
         ) from gone
@@ -160,14 +163,21 @@ class Following:
                 f"it serves the environment {served}, not {self._environment}",
                 "Name the directory of the right sidecar",
             )
-        announced = list(generation.frames(0, frames.FIRST, announced=newest.frames))
-        taken = [frame for frame, _ in announced]
+        taken: list[Frame] = []
+        end = frames.FIRST
+        try:
+            for frame, after in generation.frames(0, end, announced=newest.frames):
+                taken.append(frame)
+                end = after
+        except FilesRefused:
+            if len(taken) < newest.frames:
+                raise
+            # a bell rang without a frame: who looks next will see what the head says by then
         content = generation.content.following(taken)
-        if len(taken) < newest.frames or content.position < newest.position:
+        if content.position < newest.position:
             raise FilesRefused(
                 f"The directory {self._place} is refused", "its log is shorter than announced", "Restart the sidecar"
             )
-        end = announced[-1][1] if announced else frames.FIRST
         return _Place(generation, len(taken), end), content, taken
 
     def _reopen(self) -> bool:
