@@ -24,6 +24,7 @@ from trimtab.standing import Standing
 from trimtab_sidecar.history import History
 from trimtab_sidecar.publishing import NotPublishing, Publishing
 
+TEND_SECONDS: Final = 0.5
 VIEWS: Final = 256
 """Views of different labels that are kept; building one takes microseconds, whatever is in it."""
 
@@ -47,7 +48,6 @@ class Node:
         self,
         environment: str,
         identity: Mapping[str, str],
-        publishing: Publishing | None = None,
         watcher: Watcher | None = None,
         attached: Callable[[], AttachedBots] | None = None,
     ) -> None:
@@ -58,9 +58,11 @@ class Node:
         self.state: State = views.empty({}).state
         self.standing = Standing()
         self.history = History()
-        self._publishing = publishing or NotPublishing()
+        self._publishing: Publishing = NotPublishing()
+        self._is_publishing = False
         self._watcher = watcher
         self._attached = attached
+        self._stood_at = START
         self.own_alarms: dict[str, str] = {}
         """What other parts of the sidecar have to say: name → text."""
         self._news = asyncio.Event()
@@ -125,6 +127,28 @@ class Node:
         rung, self._news = self._news, asyncio.Event()
         rung.set()
 
+    def share(self, publishing: Publishing) -> None:
+        """Publish what is served from now on; before the first state."""
+        self._publishing = publishing
+
+    def unshare(self) -> None:
+        """Attest once more that nobody follows, and give shared memory back."""
+        self.attest()
+        publishing, self._publishing = self._publishing, NotPublishing()
+        publishing.close()
+
+    def attest(self) -> None:
+        """Say in shared memory what is true, and that we live."""
+        self._publishing.attest(self.standing, self._stood_at)
+
+    async def tend(self) -> None:
+        """Attest twice a second, and tidy up, for ever."""
+        while True:
+            self.attest()
+            for _ in self._publishing.tidy() if not self._is_publishing else ():
+                await asyncio.sleep(0)
+            await asyncio.sleep(TEND_SECONDS)
+
     # -- Face ----------------------------------------------------------------------------------------------------------
 
     def judge(self, view: View, position: Position) -> Sequence[Refusal]:  # noqa: ARG002 - no bindings here
@@ -155,7 +179,11 @@ class Node:
         self._views.clear()
         self.history.add(served.position, served.view.state, change)
         snapshot = Snapshot(self.environment, served.position, served.hash, served.view.state)
-        yield from self._publishing.publish(snapshot, change, old.position)
+        self._is_publishing = True
+        try:
+            yield from self._publishing.publish(snapshot, change, old.position)
+        finally:
+            self._is_publishing = False
         self.ring()
         if self._watcher is not None:
             self._watcher.applied(clock.now() - started, change)
@@ -166,6 +194,14 @@ class Node:
 
     def stand(self, standing: Standing) -> None:
         """See `Face.stand`."""
-        self.standing = standing
+        known, self.standing, self._stood_at = self.standing, standing, self.position
+        if _essence(known) != _essence(standing):
+            self.attest()
         if self._watcher is not None:
             self._watcher.stood(standing)
+
+
+def _essence(standing: Standing) -> tuple[object, ...]:
+    """What readers of shared memory should know at once, and not only at the next heartbeat."""
+    freshness = standing.freshness
+    return freshness.proven, freshness.subscribed, freshness.ahead, freshness.forked, standing.following

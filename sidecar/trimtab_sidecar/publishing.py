@@ -23,8 +23,11 @@ class Publishing(Protocol):
         """Serve a state, in steps. `change` is the one that leads to it from `follows`, None if unknown."""
         ...
 
-    def attest(self, standing: Standing) -> None:
-        """Say how far what is served can be trusted, and that the sidecar lives; at least once a second."""
+    def attest(self, standing: Standing, served: Position) -> None:
+        """Say how far what is served can be trusted, and that the sidecar lives; at least once a second.
+
+        The standing was true of the view at `served`.
+        """
         ...
 
     def tidy(self) -> Iterator[None]:
@@ -48,7 +51,7 @@ class NotPublishing:
         """See `Publishing.publish`."""
         return iter(())
 
-    def attest(self, standing: Standing) -> None:
+    def attest(self, standing: Standing, served: Position) -> None:
         """See `Publishing.attest`."""
 
     def tidy(self) -> Iterator[None]:

@@ -1,8 +1,9 @@
 """Running: everything of a sidecar, wired together; all that there is to know of start and stop order.
 
-Start: signals → the shared directory is held → receipts of bots → the feeds are opened and followed → HTTP answers.
-Readiness comes with the first validated data, from wherever. Stop, in the opposite order: HTTP accepts no more and ends
-its streams → the follower says goodbye to the fleet and records a clean stop → the directory is given back.
+Start: signals → the shared directory is held → shared memory, and receipts of its readers → the feeds are opened and
+followed → HTTP answers. Readiness comes with the first validated data, from wherever. Stop, in the opposite order: HTTP
+accepts no more and ends its streams → the follower says goodbye to the fleet and records a clean stop → shared memory
+says that nobody follows → the directory is given back.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from trimtab_sidecar.http.stream import Streams
 from trimtab_sidecar.metrics import Metrics, Standings
 from trimtab_sidecar.node import Node
 from trimtab_sidecar.settings import SidecarSettings
+from trimtab_sidecar.shared.files import SharedDirectory
+from trimtab_sidecar.shared.publisher import Publisher
+from trimtab_sidecar.sharing import Sharing
 
 STOP_SECONDS: Final = 10.0
 """Everything has ended within this time after a signal."""
@@ -84,12 +88,17 @@ class Sidecar:
         own = self._given.own
         held = Holding(own.shared, self._plan.environment, self._group)
         stack.callback(held.close)
+        shared = SharedDirectory(own.shared, self._group)
+        self.node.share(Sharing(Publisher(shared, self._plan.environment, self._plan.identity)))
+        stack.callback(self.node.unshare)
         self.attachments.open(own.shared, self._group)
         stack.callback(self.attachments.close)
         self._follower = follower = Follower(self._plan, self._open_sources(self._plan, True), self.node)  # noqa: FBT003 - its shape
         following = asyncio.create_task(follower.run(), name="follower")
         following.add_done_callback(lambda _task: self.stop())
         stack.push_async_callback(_end, follower, following)
+        tending = asyncio.create_task(self.node.tend(), name="tending")
+        stack.push_async_callback(_cancel, tending)
         await self.server.start(own.addresses, self._group)
         stack.push_async_callback(self.server.close)
         logs.LOGGER.info(
@@ -129,6 +138,11 @@ async def _end(follower: Follower, following: asyncio.Task[None]) -> None:
     follower.stop()
     await asyncio.wait({following})
     await following
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
 
 
 def _group(name: str | None) -> int | None:
