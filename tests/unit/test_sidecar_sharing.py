@@ -11,7 +11,7 @@ import pytest
 from tests.support.sidecar import running, until
 from tests.support.world import World, world
 from trimtab import Status
-from trimtab.attached import attach
+from trimtab.attached import Attached, attach
 from trimtab_sidecar import node
 
 LEVERAGE = "risk.global.max_leverage"
@@ -29,7 +29,7 @@ def made() -> Iterator[World]:
 async def test_attached_readers_see_what_the_sidecar_follows(made: World, short_directory: Path) -> None:
     async with running(made, short_directory / "s") as sidecar:
         await until(lambda: sidecar.node.position.revision == made.revision)
-        with attach(short_directory / "s", {"bot": "mm"}) as bot:
+        with await attached(short_directory, bot="mm") as bot:
             assert (bot[LEVERAGE], bot.revision, dict(bot.labels)) == (
                 7.0, 4, {"bot": "mm", "mode": "paper", "node": "ny4-1", "region": "ny4"},
             )  # fmt: skip
@@ -47,18 +47,24 @@ async def test_attached_readers_see_what_the_sidecar_follows(made: World, short_
     assert bot.status is Status.STALE  # nobody follows any more, and it says so at once
 
 
+async def attached(directory: Path, **labels: str) -> Attached:
+    """A reader; it waits for its first view, so the loop must not."""
+    return await asyncio.to_thread(attach, directory / "s", labels)
+
+
+def heartbeat(bot: Attached) -> float:
+    said = bot._following.attested
+    return 0.0 if said is None else said.heartbeat
+
+
 async def test_the_sidecar_says_that_it_lives_while_nothing_happens(
     made: World, short_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node, "TEND_SECONDS", 0.01)
     async with running(made, short_directory / "s"):
-        with attach(short_directory / "s") as bot:
-            first = bot._following.attested
-            assert first is not None
-            await asyncio.sleep(0.05)
-            second = bot._following.attested
-            assert second is not None
-            assert second.heartbeat > first.heartbeat
+        with await attached(short_directory) as bot:
+            first = heartbeat(bot)
+            await until(lambda: heartbeat(bot) > first)
             made.down()
             await until(lambda: bot.status is Status.STALE)
             assert bot[LEVERAGE] == 7.0
@@ -66,7 +72,7 @@ async def test_the_sidecar_says_that_it_lives_while_nothing_happens(
 
 async def test_a_restarted_sidecar_goes_on_where_it_was(made: World, short_directory: Path) -> None:
     async with running(made, short_directory / "s"):
-        bot = attach(short_directory / "s")
+        bot = await attached(short_directory)
     revision = made.commit({LEVERAGE: 9.0}, layer="node=ny4-1")
     assert bot[LEVERAGE] == 7.0
     async with running(made, short_directory / "s"):
