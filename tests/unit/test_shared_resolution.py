@@ -11,7 +11,7 @@ from tests.support.model_strategies import World, as_edit, loose_items, worlds
 from tests.support.shared_memory import Paper
 from trimtab.model import paths, resolution, states, views
 from trimtab.model.errors import PathNotFound
-from trimtab.model.items import Item
+from trimtab.model.items import Item, LeafEdit
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.structure import Lineage
 from trimtab.shared import layout
@@ -113,3 +113,30 @@ def test_a_value_that_straddles_pages_is_read_whole() -> None:
     found: dict[str, object] = {path: index[path] for path in texts}
     assert found == texts
     assert not isinstance(index.peek("a"), Absent)
+
+
+@pytest.mark.parametrize("hidden_in", ["", "mode=live"])
+@pytest.mark.parametrize("below_in", ["", "mode=live", "bot=x"])
+@pytest.mark.parametrize("built", [True, False])
+def test_what_lies_below_a_tombstone_shows_where_its_layer_or_a_higher_one_has_it(
+    hidden_in: str, below_in: str, *, built: bool
+) -> None:
+    lineage = Lineage(("base", "production"))
+    edits = [
+        [LeafEdit(hidden_in, "a", "hide")],
+        [LeafEdit(below_in, "a.b.c", "put", b"2")],
+        [LeafEdit(below_in, "a.b.c", "remove"), LeafEdit("", "a.d", "put", b"3")],
+        [LeafEdit(hidden_in, "a.b", "hide"), LeafEdit("bot=x", "a.b.e", "put", b"4")],
+        [LeafEdit("bot=x", "a.b.e", "remove")],
+        [LeafEdit(hidden_in, "a", "remove")],
+    ]
+    paper = Paper(states.build(lineage, [Item("base", "", "a.b.c", b"1"), Item("base", "", "a.x", b"1")]))
+    for change in edits:
+        paper.apply("production", change)
+        if built:
+            paper = Paper(paper.state)
+        for labels in ({}, {"mode": "live"}, {"bot": "x"}, {"mode": "live", "bot": "x"}):
+            view, index = views.build(paper.state, labels), paper.index(labels)
+            assert index.root() == view.root
+            for path in ("a", "a.b", "a.b.c", "a.d", "a.b.e", "a.x"):
+                assert views.same(index.peek(path), view.index.peek(path)), (labels, path)

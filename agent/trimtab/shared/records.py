@@ -4,8 +4,9 @@
     own part    u16 length, path; u16 number of candidates, each u32 layer, u32 length, content
     children    u32 number of children, each u16 length, segment
 
-Candidates stand in rank order, the winning one first; an empty content is a tombstone. Whoever wants the candidates of
-a path with thousands of children reads its own part only.
+Candidates stand in rank order, the winning one first; an empty content is a tombstone. Its layer carries the bit
+`SEALED` where no layer of its rank or above has anything below the path: who sees it sees nothing there. Whoever wants
+the candidates of a path with thousands of children reads its own part only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from trimtab.shared import layout
 Candidates: TypeAlias = "tuple[tuple[int, bytes], ...]"
 """(number of the layer, content), the winning one first."""
 
+SEALED: Final = 1 << 31
 LENGTHS: Final = struct.Struct("<II")
 START: Final = struct.Struct("<IIH")
 """Both lengths, and the length of the path that follows."""

@@ -21,16 +21,19 @@ from trimtab.model.trees import HIDDEN, WIDE
 from trimtab.model.values import EMPTY, Document, Value
 from trimtab.shared.content import Content
 from trimtab.shared.frames import Layer
-from trimtab.shared.records import Candidates
+from trimtab.shared.records import SEALED, Candidates
 
 _UNSEEN: Final = -1
+_NOTHING: Final = 1 << 62
+"""The mask of a sealed tombstone: above every rank."""
 _MASKS_KEPT: Final = 65_536
 _MAX_KNOWN: Final = 64  # siblings compared for a suggestion
 
 
 def ranks(layers: Iterable[Layer], labels: Mapping[str, str]) -> dict[int, int]:
-    """The rank of every layer that a reader with these labels sees, by the layer's number."""
-    return {number: rank for number, _, text, rank in layers if selectors.parse(text).matches(labels)}
+    """The rank of every layer that a reader with these labels sees, by the layer's number, sealed and not."""
+    found = {number: rank for number, _, text, rank in layers if selectors.parse(text).matches(labels)}
+    return found | {number | SEALED: rank for number, rank in found.items()}
 
 
 class SharedIndex(Mapping[str, Value]):
@@ -118,7 +121,7 @@ class SharedIndex(Mapping[str, Value]):
         candidates, below = self.content.look(path)
         deciding, mask = self._decide(candidates, mask)
         gathered: dict[str, Value] | MapMutation[str, Value] = {}
-        for segment in below:
+        for segment in below if mask != _NOTHING else ():
             value = self._resolve(paths.child(path, segment), mask)
             if not isinstance(value, Absent):
                 gathered[segment] = value
@@ -132,7 +135,7 @@ class SharedIndex(Mapping[str, Value]):
         candidates, below = self.content.look(path)
         deciding, mask = self._decide(candidates, mask)
         nothing = True
-        for segment in below:
+        for segment in below if mask != _NOTHING else ():
             for leaf in self._leaves(paths.child(path, segment), mask):
                 nothing = False
                 yield leaf
@@ -155,7 +158,7 @@ class SharedIndex(Mapping[str, Value]):
             if deciding is None:
                 deciding = content
             if content == HIDDEN:
-                return deciding, max(mask, rank)
+                return deciding, _NOTHING if layer & SEALED else max(mask, rank)
         return deciding, mask
 
     def _above(self, path: str) -> int:

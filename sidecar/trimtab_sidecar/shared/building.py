@@ -26,6 +26,7 @@ class LayerTable:
 
     def __init__(self) -> None:
         self._numbers: dict[LayerKey, int] = {}
+        self.hides = False  # whether there may be a tombstone anywhere
         self._layers: list[Layer] = []
 
     @property
@@ -75,9 +76,14 @@ def change(table: LayerTable, old: State, new: State, edits: Iterable[LeafEdit])
     moved: dict[str, dict[str, bool]] = {}
     for number, path in enumerate(sorted({edit.path for edit in edits}), 1):
         segments = paths.parse(path)
-        found = [(layer, trees.content_of(trees.descend(tree, segments))) for layer, tree in after]
-        held[path] = records.encode(path, [(layer, content) for layer, content in found if content is not None])
+        found = _candidates(after, segments)
+        held[path] = records.encode(path, found)
         hides = hides or any(content == HIDDEN for _, content in found)
+        for depth in range(1, len(segments)) if table.hides else ():  # what seals a tombstone may have changed
+            above = _candidates(after, segments[:depth])
+            if above != _candidates(before, segments[:depth]):
+                at = paths.join(segments[:depth])
+                held[at] = records.encode(at, above)
         for depth in range(len(segments), 0, -1):
             was, now = _exists(before, segments[:depth]), _exists(after, segments[:depth])
             if was == now:
@@ -90,7 +96,26 @@ def change(table: LayerTable, old: State, new: State, edits: Iterable[LeafEdit])
         parent: b"".join(records.encode_delta(segment, there=there) for segment, there in sorted(below.items()))
         for parent, below in moved.items()
     }
+    table.hides = table.hides or hides
     yield Delta(START, b"", fresh, held, deltas, hides)
+
+
+def _candidates(ranked: Iterable[tuple[int, Branch]], segments: Segments) -> list[tuple[int, bytes]]:
+    return _sealed((number, trees.descend(tree, segments)) for number, tree in ranked)
+
+
+def _sealed(branches: Iterable[tuple[int, Branch | None]]) -> list[tuple[int, bytes]]:
+    """The candidates at a path from what the layers hold there, the highest rank first; see `records.SEALED`."""
+    found: list[tuple[int, bytes]] = []
+    below = False
+    for number, branch in branches:
+        if branch is None:
+            continue
+        content = trees.content_of(branch)
+        below = below or (not isinstance(branch, bytes) and len(branch) > (content is not None))
+        if content is not None:
+            found.append((number | records.SEALED if content == HIDDEN and not below else number, content))
+    return found
 
 
 def _exists(ranked: Iterable[tuple[int, Branch]], segments: Segments) -> bool:
@@ -120,6 +145,7 @@ class SnapshotBuilder:
             self._add(path, records.encode(path, held, below))
             if count % STEP == 0:
                 yield
+        table.hides = table.hides or self._tombstones > 0
         at, text = self._at, description.encode()
         self._put(text)
         self._flush(whole=True)
@@ -162,7 +188,7 @@ class SnapshotBuilder:
 
 def _merged(path: str, branches: list[tuple[int, Branch]]) -> Iterator[tuple[str, list[tuple[int, bytes]], list[str]]]:
     """Every path at and below one that any layer has anything at: its candidates and its children."""
-    held = [(number, content) for number, tree in branches if (content := trees.content_of(tree)) is not None]
+    held = _sealed(branches)
     below = trees.segments_of(branch for _, branch in branches)
     yield path, held, below
     for segment in below:
@@ -171,7 +197,7 @@ def _merged(path: str, branches: list[tuple[int, Branch]]) -> Iterator[tuple[str
         ]
         at = paths.child(path, segment)
         if all(isinstance(branch, bytes) for _, branch in found):
-            yield at, [(number, branch) for number, branch in found if isinstance(branch, bytes)], []
+            yield at, _sealed(found), []
         else:
             yield from _merged(at, found)
 
