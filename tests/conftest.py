@@ -26,11 +26,11 @@ from trimtab_store.embedded.postgres import FAST, PostgresServer
 from trimtab_store.embedded.redis import Persistence, RedisServer
 from trimtab_store.embedded.redis_programs import Flavour, installed_flavours
 
-# `ci` finds the same on every run; TRIMTAB_HYPOTHESIS=search looks for what nobody has seen yet.
-settings.register_profile(
-    "ci", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile("search", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow])
+# `ci` finds the same on every run, `long` (`make test-long`) and `search` look for what nobody has seen yet.
+_SLOW = [HealthCheck.too_slow]
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60, suppress_health_check=_SLOW)
+settings.register_profile("long", deadline=None, max_examples=500, suppress_health_check=_SLOW)
+settings.register_profile("search", deadline=None, max_examples=5_000, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("TRIMTAB_HYPOTHESIS", "ci"))
 
 FLAVOURS = installed_flavours() or ("path",)
