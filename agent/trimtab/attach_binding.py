@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from trimtab.binding import Binding, Bindings
-from trimtab.reader import Assignment, requirement_failed
+from trimtab.reader import requirement_failed
 
 T = TypeVar("T")
 
@@ -65,11 +65,12 @@ class AttachedBindings(Bindings):
         self._look = look
         self._bell = bell
 
-    def prepare(self, binding: Binding[Any]) -> None:
-        """Before anybody sees a new binding."""
+    def prepare(self, binding: Binding[Any], bell: object = None) -> None:
+        """Give a binding, before anybody sees it, what it looks at."""
         assert isinstance(binding, AttachedBinding)
-        binding._look, binding._bell = self._look, self._bell()  # noqa: SLF001 - one part with it
+        binding._look, binding._bell = self._look, bell or self._bell()  # noqa: SLF001 - one part with it
 
-    def watch(self, bell: object) -> list[Assignment]:
-        """What makes every binding look at another bell."""
-        return [(binding, "_bell", bell) for binding in self.bound()]
+    def watch(self, bell: object) -> None:
+        """Have every binding look at another bell."""
+        for binding in self.bound():
+            self.prepare(binding, bell)

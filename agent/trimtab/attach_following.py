@@ -25,24 +25,21 @@ TROUBLE: Final = "shared_memory"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A newer content. `touched` are the paths that may differ from the content before it; None: any may."""
-
-    content: Content
-    touched: frozenset[str] | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Place:
-    """How far a log was read."""
+    """How far a log was read, and the content there."""
 
     generation: Generation
     frames: int
     end: int
+    content: Content
 
 
 class Following:
-    """The newest content of a directory. Not safe for several threads at once: its caller sees to that."""
+    """The newest content of a directory. Not safe for several threads at once: its caller sees to that.
+
+    Place and content move by one assignment, and what is touched is noted before: wherever a signal's exception or a
+    fork ends it, it can go on.
+    """
 
     def __init__(self, place: str, owner: int | None, environment: str | None, hash_path: HashPath) -> None:
         """Raises `UnavailableError` while nothing is announced, `FilesRefused` for what cannot be trusted."""
@@ -52,9 +49,15 @@ class Following:
         self._head = Head(self._directory)
         self.trouble = ""
         self._again = 0.0
-        self._untold: frozenset[str] | None = frozenset()  # touched since the last step that was given
-        self._at, self.content, _ = self._open_newest()
+        self._at, _ = self._open_newest()
+        self.untold: frozenset[str] | None = frozenset()
+        """The paths that may differ from the content that was `told` last, at least; None: any may."""
         self._environment = self.environment
+
+    @property
+    def content(self) -> Content:
+        """The newest content."""
+        return self._at.content
 
     @property
     def environment(self) -> str:
@@ -76,65 +79,59 @@ class Following:
         """True while nothing follows what was read."""
         return self._at.generation.bells.bell(self._at.frames)
 
-    def advance(self, *, thorough: bool = False) -> Step | None:
-        """Take what is new; None if nothing is, or if it cannot be read.
+    def told(self) -> None:
+        """The present content is served."""
+        self.untold = frozenset()
+
+    def advance(self, *, thorough: bool = False) -> None:
+        """Take what is new, if there is anything, and if it can be read.
 
         `thorough` looks at the head as well, and for a directory that was made anew: for whoever has the time.
         """
         rung = self._at.generation.bells.rung(self._at.frames)
-        if not rung and not thorough:
-            return None
-        if self.trouble and time.monotonic() < self._again and not thorough:
-            return None
+        if not thorough and (not rung or (self.trouble and time.monotonic() < self._again)):
+            return
         try:
             if thorough and self._reopen():
-                return self._take_over()
-            return self._take(rung=rung)
+                self._take_over()
+            else:
+                self._take(rung=rung)
+            self.trouble = ""
         except (TrimtabError, OSError) as error:
             self.trouble = f"what is new in {self._place} cannot be read: {error}"
             self._again = time.monotonic() + _AGAIN_SECONDS
-            return None
 
-    def _take(self, *, rung: bool) -> Step | None:
+    def _take(self, *, rung: bool) -> None:
         taken: list[Frame] = []
         refused: FilesRefused | None = None
+        at, end = self._at, self._at.end
         if rung:
             try:
-                for frame, end in self._at.generation.frames(self._at.frames, self._at.end):
+                for frame, after in at.generation.frames(at.frames, end):
                     taken.append(frame)
-                    self._at = _Place(self._at.generation, self._at.frames + 1, end)
+                    end = after
             except FilesRefused as error:
                 refused = error
-        self._apply(taken)
-        newest = self._head.newest()
-        if newest is not None and newest.generation != self._at.generation.number:
-            return self._take_over()
-        if refused is not None and not taken:
-            raise refused
-        return self._step() if taken else None
-
-    def _apply(self, taken: list[Frame]) -> None:
         if taken:
-            self.content = self.content.following(taken)
             self._touch(path for frame in taken for path in frame.records)
+            self._at = _Place(at.generation, at.frames + len(taken), end, at.content.following(taken))
+        newest = self._head.newest()
+        if newest is not None and newest.generation != at.generation.number:
+            self._take_over()
+        elif refused is not None and not taken:
+            raise refused
 
     def _touch(self, touched: Iterable[str] | None) -> None:
-        known = self._untold
-        self._untold = None if known is None or touched is None else known.union(touched)
+        known = self.untold
+        self.untold = None if known is None or touched is None else known.union(touched)
 
-    def _step(self) -> Step:
-        self.trouble = ""
-        touched, self._untold = self._untold, frozenset()
-        return Step(self.content, touched)
-
-    def _take_over(self) -> Step:
+    def _take_over(self) -> None:
         """Go on with the newest generation: without a break, if the old log led to where the new one begins."""
-        before = self.content
-        self._at, self.content, announced = self._open_newest()
-        self._touch(_join(before, self._at.generation, announced))
-        return self._step()
+        place, announced = self._open_newest()
+        self._touch(_join(self._at.content, place.generation, announced))
+        self._at = place
 
-    def _open_newest(self) -> tuple[_Place, Content, list[Frame]]:
+    def _open_newest(self) -> tuple[_Place, list[Frame]]:
         """The newest generation with all frames that were announced."""
         gone: OSError | None = None
         for _ in range(_ATTEMPTS):
@@ -154,7 +151,7 @@ class Following:
             f"What {self._place} announces is not there", "its files were removed", "Start the sidecar again"
         ) from gone
 
-    def _open(self, newest: Announcement) -> tuple[_Place, Content, list[Frame]]:
+    def _open(self, newest: Announcement) -> tuple[_Place, list[Frame]]:
         generation = Generation(self._directory, newest.generation, self._hash_path)
         served = generation.snapshot.description.environment
         if self._environment not in {None, served}:
@@ -178,7 +175,7 @@ class Following:
             raise FilesRefused(
                 f"The directory {self._place} is refused", "its log is shorter than announced", "Restart the sidecar"
             )
-        return _Place(generation, len(taken), end), content, taken
+        return _Place(generation, len(taken), end, content), taken
 
     def _reopen(self) -> bool:
         """Follow a directory, or a head, that was made anew under the same name; whether it was."""

@@ -56,8 +56,7 @@ class Taking(Watching):
         self._closed = False
         self._bindings: AttachedBindings | None = None
         self._polled: Subscription | None = None
-        self._behind: frozenset[str] | None = frozenset()  # touched since what is held, while that stays behind
-        self._owing = False  # whether something was taken that is not served yet
+        self._served = self._following.content  # the newest content that was served, or found not to be
         self._held = fresh(self._following.content, self._identity)
         self._held = replace(self._held, withheld=self._unmet(self._held.view.labels))
         self._news = News(self._held)
@@ -101,57 +100,52 @@ class Taking(Watching):
             self._taking.release()
 
     def _take(self, *, thorough: bool) -> None:
-        step = self._following.advance(thorough=thorough)
-        if step is not None:
-            known, touched = self._behind, step.touched
-            self._behind = None if known is None or touched is None else known | touched
-            self._owing = True
-        if not self._owing:
+        """Wherever this ends too early the bell is a false one, and the next read begins again."""
+        self._following.advance(thorough=thorough)
+        content = self._following.content
+        if content is self._served:
             return
-        self._bell = self._following.bell
+        self._bell = False
+        self.shut()
         try:
-            self._serve(self._following.content)
-            self._owing = False
-        except FilesRefused as error:  # what decides the labels cannot be read: every read tries again
+            self._serve(content)
+        except FilesRefused as error:  # what decides the labels cannot be read
             self._following.trouble = f"what is new cannot be read: {error}"
-            self._bell = False
-            self.shut()
+            return
+        self._served = content
+        self._bell = self._following.bell
+        if self._bindings is not None:
+            self._bindings.watch(self._bell)
+        self._watch()
 
     def _serve(self, content: Content) -> None:
-        old, behind = self._held, self._behind
+        old, touched = self._held, self._following.untold
         if content.position < old.position:
-            self._behind = None  # a sidecar that began again has not caught up with what is served
-            self._watch()
+            self._following.untold = None  # a sidecar that began again has not caught up with what is served
             return
         if content.position == old.position and content.hash == old.hash:
-            behind = frozenset[str]()
-        new, differing = following(old, content, self._identity, behind)
+            touched = frozenset[str]()
+        new, differing = following(old, content, self._identity, touched)
         unmet = self._unmet(new.view.labels)
         if unmet:
             self._withhold(unmet)
-            return
-        self._swap(old, new, differing)
+        else:
+            self._swap(old, new, differing)
 
     def _swap(self, old: Held, new: Held, touched: frozenset[str] | None) -> None:
-        self._behind = frozenset()
         self._news.note(old, new, touched)
-        self.shut()
         if self._bindings is None:
             self._held = new
         else:
-            bells = self._bindings.watch(self._bell)
-            self._bindings.serve(new, lambda also: assign_at_once([(self, "_held", new), *also, *bells]))
-        self._watch()
+            self._bindings.serve(new, lambda also: assign_at_once([(self, "_held", new), *also]))
+        self._following.told()
 
     def _withhold(self, reason: str) -> None:
         held = replace(self._held, withheld=reason)
-        self.shut()
         if self._bindings is None:
             self._held = held
         else:
-            bells = self._bindings.watch(self._bell)
-            self._bindings.withhold(reason, lambda also: assign_at_once([(self, "_held", held), *also, *bells]))
-        self._watch()
+            self._bindings.withhold(reason, lambda also: assign_at_once([(self, "_held", held), *also]))
 
     def _watch(self) -> None:
         held = self._held

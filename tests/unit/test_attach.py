@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import pickle
@@ -480,3 +481,48 @@ def test_the_function_and_not_a_module_is_what_is_imported() -> None:
     program = "from trimtab import Attached, attach; print(callable(attach), Attached.__name__)"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "True Attached"
+
+
+@pytest.mark.parametrize("stage", ["_touch", "_swap", "_watch"])
+def test_whatever_ends_a_taking_too_early_the_next_read_goes_on(
+    place: Path, line: SharedLine, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    config = reader(place)
+    binding = config.bind("risk.global.max", int)
+    assert (config["risk.global.max"], config["token.t1.on"]) == (3, True)
+    target: object = config._following if stage == "_touch" else config
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    line.edit(put("risk.global.max", 4))
+    with monkeypatch.context() as patch:
+        patch.setattr(target, stage, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            config["token.t1.on"]
+    assert (binding.current, config["risk.global.max"], config["token.t1.on"]) == (4, 4, True)
+
+
+def test_a_child_of_a_reader_that_was_taking_goes_on(place: Path, line: SharedLine) -> None:
+    config = reader(place)
+    assert config["risk.global.max"] == 3
+    line.edit(put("risk.global.max", 4))
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    with config._taking:
+        config._following.advance()  # another thread was here when we forked
+        process = context.Process(target=lambda: theirs.send(config["risk.global.max"]))
+        process.start()
+    assert ours.recv() == 4
+    process.join()
+
+
+def test_generations_that_go_leave_no_descriptor(place: Path, line: SharedLine) -> None:
+    config = reader(place)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - of the system
+    for number in range(30):
+        line.edit(put("risk.global.max", number))
+        line.resync()
+        assert config["risk.global.max"] == number
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before + 4  # noqa: PTH208 - of the system
