@@ -22,7 +22,7 @@ LOG = 1_000
 WINDOW = 0.02
 """Seconds: the reader is at work before and after each change for so long."""
 JUST_BEFORE_NS = 15_000_000
-"""A window begins so long before the writer is done: readers are told last, and writing the file is not their business."""
+"""A window begins so long before the writer is done: readers are told last, after the file is written."""
 LIMITS_MS = {"one key": 0.3, "resync": 1.0}
 FOLLOWED, UNFOLLOWED = "production", "elsewhere"
 MEBIBYTE = 1024 * 1024
