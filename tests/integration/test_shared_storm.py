@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,8 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.shared_line import SharedLine
 from tests.support.shared_storm import storm
+from trimtab import attach
+from trimtab.model.errors import TrimtabError
+from trimtab_sidecar.shared import SharedDirectory
 
+STRANGER, GROUP = 65_501, 65_502
 MEMORY = Path("/dev/shm")  # noqa: S108 - memory is what is tested; a directory of our own is made in there
 
 
@@ -41,3 +48,44 @@ def test_readers_never_err_block_go_back_or_see_two_revisions(
         total += sum(one.reads for one in found)
     assert total >= reads
     assert len(list(place.glob("snapshot-*"))) <= 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_bot_of_the_group_reads_what_is_roots_and_a_stranger_does_not(place: Path) -> None:
+    place.parent.chmod(0o755)
+    with SharedLine(SharedDirectory(place, group=GROUP), {"risk.max": 3}):
+        assert as_user(STRANGER, GROUP, place) == "3"
+        assert "Permission denied" in as_user(STRANGER, STRANGER, place)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_bot_names_the_user_of_its_sidecar(place: Path) -> None:
+    place.parent.chmod(0o755)
+    with SharedLine(SharedDirectory(place, group=GROUP), {"risk.max": 3}):
+        for path in (place, *place.iterdir()):
+            os.chown(path, STRANGER, GROUP)
+        assert "belongs to user" in as_user(STRANGER + 1, GROUP, place)
+        assert as_user(STRANGER + 1, GROUP, place, owner=STRANGER) == "3"
+        os.chown(place / "snapshot-1", 0, GROUP)
+        assert "not an ordinary file of the directory's owner" in as_user(STRANGER + 1, GROUP, place, owner=STRANGER)
+
+
+def as_user(user: int, group: int, place: Path, owner: int | None = None) -> str:
+    """What a process of that user and group reads at risk.max, or the error that it gets."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+
+    def child() -> None:
+        os.setgroups([])
+        os.setgid(group)
+        os.setuid(user)
+        try:
+            theirs.send(str(attach(place, timeout=0, owner=owner)["risk.max"]))
+        except TrimtabError as error:
+            theirs.send(str(error))
+
+    process = context.Process(target=child)
+    process.start()
+    told: str = ours.recv()
+    process.join()
+    return told
