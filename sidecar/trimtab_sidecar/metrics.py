@@ -56,7 +56,7 @@ class Metrics:
         self._slow_streams = Counter(
             "trimtab_http_slow_streams", "Streams cut off because nobody read them.", registry=self.registry
         )
-        self.renders = Counter(
+        self._renders = Counter(
             "trimtab_renders", "Renderings, by outcome: written, same, failed.", ["outcome"], registry=self.registry
         )
         self._said = ""
@@ -79,6 +79,10 @@ class Metrics:
     def answered(self, kind: str, status: int) -> None:
         """A request was answered."""
         self._requests.labels(kind, str(status)).inc()
+
+    def rendered(self, outcome: str) -> None:
+        """A file was looked after: written, same, or failed."""
+        self._renders.labels(outcome).inc()
 
     def stream_opened(self) -> None:
         """See `trimtab_sidecar.http.stream.Counting`."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import grp
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 from aiohttp.typedefs import Handler
 
@@ -31,6 +31,7 @@ from trimtab_sidecar.http.server import Server
 from trimtab_sidecar.http.stream import Streams
 from trimtab_sidecar.metrics import Metrics, Standings
 from trimtab_sidecar.node import Node
+from trimtab_sidecar.rendering.renders import Renders
 from trimtab_sidecar.settings import SidecarSettings
 from trimtab_sidecar.shared.files import SharedDirectory
 from trimtab_sidecar.shared.publisher import Publisher
@@ -56,9 +57,11 @@ class Sidecar:
             self._plan.environment, self._plan.identity, watcher=self.metrics, attached=self.attachments.bots
         )
         self.metrics.registry.register(Standings(self.node))
+        self._renders = Renders(self.node, given.own.render, self.metrics.rendered, self._report)
         self._streams = Streams(self.node, self.metrics)
         self.server = Server(Guard(self.node, self.metrics.answered), self._routes())
         self._follower: Follower | None = None
+        self._broken = False
         self.started = asyncio.Event()
 
     def stop(self) -> None:
@@ -81,6 +84,7 @@ class Sidecar:
             if on_stopping is not None:
                 on_stopping()
             clean = await self._close(stack)
+        clean = clean and not self._broken
         logs.LOGGER.info("stopped", clean=clean)
         return clean
 
@@ -94,17 +98,33 @@ class Sidecar:
         self.attachments.open(own.shared, self._group)
         stack.callback(self.attachments.close)
         self._follower = follower = Follower(self._plan, self._open_sources(self._plan, True), self.node)  # noqa: FBT003 - its shape
-        following = asyncio.create_task(follower.run(), name="follower")
-        following.add_done_callback(lambda _task: self.stop())
+        following = self._begin("following", follower.run())
         stack.push_async_callback(_end, follower, following)
-        tending = asyncio.create_task(self.node.tend(), name="tending")
-        stack.push_async_callback(_cancel, tending)
+        stack.push_async_callback(_cancel, self._begin("tending", self.node.tend()))
+        if own.render:
+            stack.push_async_callback(_cancel, self._begin("rendering", self._renders.run()))
         await self.server.start(own.addresses, self._group)
         stack.push_async_callback(self.server.close)
         logs.LOGGER.info(
             "started", environment=self._plan.environment, agent=self._plan.agent, addresses=self.server.addresses
         )
         self.started.set()
+
+    def _begin(self, name: str, life: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A part that runs until we stop it: if it ends by itself, everything ends, and somebody starts us again."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if task.cancelled():
+                return
+            error = task.exception()
+            if error is not None:
+                logs.LOGGER.error("part_failed", part=name, exc_info=error)
+            self._broken = self._broken or error is not None or not self._stopping.is_set()
+            self.stop()
+
+        task = asyncio.create_task(life, name=name)
+        task.add_done_callback(ended)
+        return task
 
     def _report(self) -> None:
         """The fleet should know what only this sidecar knows."""
@@ -134,10 +154,8 @@ class Sidecar:
 
 
 async def _end(follower: Follower, following: asyncio.Task[None]) -> None:
-    """Let the follower go; what it raises, it raises here."""
     follower.stop()
     await asyncio.wait({following})
-    await following
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

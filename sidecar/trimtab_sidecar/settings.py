@@ -14,6 +14,7 @@ own settings:
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import tomllib
 from collections.abc import Mapping
@@ -65,6 +66,13 @@ class Render(BaseModel):
     @classmethod
     def _read_labels(cls, given: object) -> object:
         return dict(layers.parse(given).labels) if isinstance(given, str) else given
+
+    @field_validator("check", "then")
+    @classmethod
+    def _readable_command(cls, given: str) -> str:
+        if given and not shlex.split(given):
+            raise ValueError("it names no command")
+        return given
 
     @field_validator("signal")
     @classmethod

@@ -13,13 +13,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.sidecar import client, running, until
+from tests.support.sidecar import client, opener, running, settings_for, until
 from tests.support.world import World, world
 from tests.unit.test_cli_bare import python
 from trimtab.model.errors import ConflictError, DirectoryHeld, FilesRefused, SettingError, TrimtabError
 from trimtab_sidecar import _OF_THE_EXTRA, command, logs, settings
 from trimtab_sidecar.holding import LOCK, Holding
 from trimtab_sidecar.http import sockets
+from trimtab_sidecar.running import Sidecar
+from trimtab_sidecar.sharing import Sharing
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +76,8 @@ def test_the_socket_is_in_the_shared_directory_unless_another_is_named() -> None
         ({"shared": None}, "No shared directory is named"),
         ({"render": ["a.j2"]}, "it is written TEMPLATE:FILE"),
         ({"render_check": "true"}, "Add --render"),
+        ({"render": ["a:b"], "render_check": "'"}, "No closing quotation"),
+        ({"render": ["a:b"], "render_then": " "}, "it names no command"),
         ({"render": ["a:b"], "render_signal": "NO:/pid"}, "NAME:PIDFILE"),
         ({"log_level": "loud"}, "log_level is refused"),
         ({"file": Path("/nowhere.toml")}, "/nowhere.toml cannot be read"),
@@ -216,6 +220,21 @@ async def test_a_start_that_is_refused_leaves_nothing_behind(made: World, short_
             raise AssertionError("it must not start")
     async with running(made, short_directory / "s"):
         pass
+
+
+async def test_a_part_that_breaks_ends_the_sidecar_for_somebody_to_start_it_again(
+    made: World, short_directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_self: Sharing) -> None:
+        raise ZeroDivisionError
+
+    sidecar = Sidecar(settings_for(short_directory), opener(made))
+    task = asyncio.create_task(sidecar.run())
+    await sidecar.started.wait()
+    monkeypatch.setattr(Sharing, "tidy", broken)
+    async with asyncio.timeout(10):
+        assert not await task
+    assert "ZeroDivisionError" in caplog.text
 
 
 # -- the guard ---------------------------------------------------------------------------------------------------------
