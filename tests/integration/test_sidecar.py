@@ -19,7 +19,13 @@ import pytest
 from tests.integration.conftest import KEY, ConnectStore
 from tests.support.servers import LOGIN_PASSWORD, Database
 from tests.support.world import eventually
+from trimtab import attach
+from trimtab.model import receipts
+from trimtab.model.links import Position
+from trimtab.model.receipts import Receipt
+from trimtab.model.reports import AttachedBots
 from trimtab_store.embedded.redis import RedisServer
+from trimtab_store.receipts import FleetReceipts
 from trimtab_store.store import Store
 
 LEVERAGE = "risk.global.max_leverage"
@@ -59,6 +65,15 @@ class Process:
             content = answer.read()
             told = {name.lower(): value for name, value in answer.getheaders()}
             return answer.status, told, json.loads(content) if content else None
+
+    def first_event(self, target: str) -> Any:
+        """The data of the first event of a stream."""
+        with contextlib.closing(Connection(self.shared / "http.sock")) as connection:
+            connection.request("GET", target)
+            answer = connection.getresponse()
+            while not (line := answer.readline()).startswith(b"data: "):
+                assert line
+            return json.loads(line.removeprefix(b"data: "))
 
     def ready(self) -> bool:
         try:
@@ -121,10 +136,21 @@ def start(store: Store, database: Database, one_redis: RedisServer, short_direct
 def test_it_serves_what_is_committed_until_a_signal_ends_it_cleanly(
     start: Start, store: Store, short_directory: Path
 ) -> None:
-    sidecar = start("--keep", str(short_directory / "kept"), TRIMTAB_LOG_LEVEL="debug")
+    template, target = short_directory / "bot.j2", short_directory / "bot.json"
+    template.write_text('{"leverage": {{ config.risk.global.max_leverage }}}')
+    render = ("--render", f"{template}:{target}", "--render-check", "grep leverage")
+    sidecar = start("--keep", str(short_directory / "kept"), *render, TRIMTAB_LOG_LEVEL="debug")
     assert eventually(sidecar.ready, 20)
+    first = sidecar.get("/v1/view")[1]
     revision = commit(store, 2.0)
     assert eventually(lambda: sidecar.get("/healthz")[1]["trimtab-revision"] == str(revision))
+    assert sidecar.get(f"/v1/values/{LEVERAGE}?label=bot=mm-btc")[2] == 2.0
+    stream = sidecar.first_event(f"/v1/changes?after={first['trimtab-epoch']}-{first['trimtab-revision']}")
+    changed: list[dict[str, Any]] = [{"path": LEVERAGE, "old": 3.0, "new": 2.0}]
+    assert stream == {"epoch": 1, "revision": revision, "changes": changed}
+    assert eventually(lambda: target.exists() and json.loads(target.read_text()) == {"leverage": 2.0})
+    with attach(sidecar.shared, labels={"bot": "mm-btc"}) as bot:
+        assert (bot[LEVERAGE], bot.revision, bot.labels["node"]) == (2.0, revision, "ny4-1")
     assert eventually(lambda: sidecar.get("/v1/status")[2]["status"] == "LIVE")
     assert sidecar.end() == 0
     lines = [json.loads(line) for line in sidecar.log.read_text().splitlines()]
@@ -146,6 +172,31 @@ def test_a_second_one_on_the_directory_refuses_to_start_and_says_who_holds_it(st
     third = start()
     assert eventually(third.ready, 20)
     assert third.end(signal.SIGINT) == 0
+
+
+def test_a_commit_waits_for_the_bots_that_are_attached(start: Start, store: Store, one_redis: RedisServer) -> None:
+    sidecar = start()
+    assert eventually(sidecar.ready, 20)
+    name = sidecar.get("/v1/status")[2]["agent"]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bot:
+        bot.connect(str(sidecar.shared / receipts.SOCKET))
+
+        def applied(revision: int) -> None:
+            bot.send(Receipt(name="mm-btc", pid=1, position=Position(1, revision)).encode())
+
+        applied(3)
+        fleet = FleetReceipts(None, one_redis.url)
+        bots = AttachedBots(1, Position(1, 3))
+        assert eventually(lambda: [one.report.attached for one in fleet.members(["production"])] == [bots])
+        with store.edit("production", author="test", reason="test") as edit:
+            edit.set(LEVERAGE, 1.0)
+        assert edit.committed is not None
+        (straggler,) = edit.committed.wait(1.5).stragglers
+        assert (straggler.agent, straggler.why) == (name, "a bot attached to it serves 1-3")
+        applied(edit.committed.revision)
+        outcome = edit.committed.wait(10)
+        assert (outcome.served, outcome.stragglers) == ((name,), ())
+    assert sidecar.end() == 0
 
 
 def test_it_lives_without_servers_and_starts_from_what_it_kept(start: Start, short_directory: Path) -> None:
