@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help up test seeds test-long bench lint types imports unit lock clean install
+.PHONY: help up test seeds test-long bench bench-peers lint types imports unit lock lock-peers clean install
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,11 +51,22 @@ test-long: install ## the tests that take long: more seeds, more storms
 bench: install ## measure, the alternatives beside us in the same run
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
+bench-peers: ## measure us beside what people use instead; their packages go into .cache/peers only
+	@.ci/install-peers
+	@exec .cache/peers/bin/python -m benchmarks.peers $(ARGS)
+
 lock: install ## write requirements.lock anew (takes uv from PyPI into .cache, for this only)
 	@test -x .cache/uv/bin/uv || { $(BIN)/python -m venv .cache/uv; .cache/uv/bin/python -m pip install --quiet uv; }
 	@.cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --all-extras --no-header \
 		--output-file requirements.lock pyproject.toml $(ARGS)
+
+lock-peers: install ## the same for the peers: requirements-peers.lock, what we need ourselves as requirements.lock has it
+	@test -x .cache/uv/bin/uv || { $(BIN)/python -m venv .cache/uv; .cache/uv/bin/python -m pip install --quiet uv; }
+	@.cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --constraints requirements.lock \
+		--extra store --extra sidecar --extra servers --group peers \
+		--output-file requirements-peers.lock pyproject.toml $(ARGS)
 
 clean: ## remove what the tools made; .venv and data directories stay
 	@rm -rf .cache build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
