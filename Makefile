@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 ARGS ?=
-WORKERS ?= auto
+# One more than there are cores: most of what takes time here waits for servers.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 SEEDS := tests/simulation/test_seeds.py
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
@@ -45,8 +46,9 @@ test: lint types imports seeds ## all checks and tests, with branch coverage, in
 seeds: install ## thousands of simulated runs; without coverage, which would make them five times slower
 	@$(PYTEST) $(SEEDS)
 
-test-long: install ## the tests that take long: more seeds, more storms
+test-long: install ## the tests that take long: more seeds, more storms, many more examples of each property
 	@$(PYTEST) -m long --timeout 3600 $(ARGS)
+	@TRIMTAB_HYPOTHESIS=long $(PYTEST) -m "hypothesis and not long" --timeout 3600 $(ARGS) tests/unit
 
 bench: install ## measure, the alternatives beside us in the same run
 	@exec $(BIN)/python -m benchmarks $(ARGS)
