@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from trimtab.attach_following import Following
 from trimtab.attach_news import News
 from trimtab.attach_reading import Watching
+from trimtab.attach_receipts import Receipts
 from trimtab.attach_view import following, fresh
 from trimtab.model.errors import FilesRefused, LayerError
 from trimtab.model.values import Value
@@ -61,7 +62,9 @@ class Taking(Watching):
         self._held = replace(self._held, withheld=self._unmet(self._held.view.labels))
         self._news = News(self._held)
         self._bell: object = self._following.bell
+        self._receipts = Receipts(directory, self._identity)
         self._watch()
+        self._acknowledge()
         attached.add(self)
 
     @property
@@ -96,6 +99,8 @@ class Taking(Watching):
             if thorough:
                 self._thorough_at = now + THOROUGH_SECONDS
             self._take(thorough=thorough)
+            if thorough:
+                self._receipts.again()
         finally:
             self._taking.release()
 
@@ -117,6 +122,12 @@ class Taking(Watching):
         if self._bindings is not None:
             self._bindings.watch(self._bell)
         self._watch()
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        held = self._held
+        if not held.withheld:
+            self._receipts.taken(held.position)
 
     def _serve(self, content: Content) -> None:
         old, touched = self._held, self._following.untold

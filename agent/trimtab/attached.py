@@ -247,6 +247,7 @@ class Attached(Taking):
             self._closed = True
             self._bell = True
             self._watch()
+            self._receipts.closed()
         self._news.end()
         attached.discard(self)
 

@@ -174,6 +174,27 @@ def test_a_second_one_on_the_directory_refuses_to_start_and_says_who_holds_it(st
     assert third.end(signal.SIGINT) == 0
 
 
+def test_an_attached_reader_is_waited_for_until_it_has_read(start: Start, store: Store, one_redis: RedisServer) -> None:
+    sidecar = start()
+    assert eventually(sidecar.ready, 20)
+    name = sidecar.get("/v1/status")[2]["agent"]
+    fleet = FleetReceipts(None, one_redis.url)
+    with attach(sidecar.shared, {"bot": "mm-btc"}) as config:
+        bots = AttachedBots(1, Position(1, config.revision))
+        assert eventually(lambda: [one.report.attached for one in fleet.members(["production"])] == [bots])
+        with store.edit("production", author="test", reason="test") as edit:
+            edit.set(LEVERAGE, 1.5)
+        committed = edit.committed
+        assert committed is not None
+        (straggler,) = committed.wait(1.5).stragglers
+        assert straggler.agent == name
+        assert eventually(lambda: config.revision == committed.revision, 10)
+        assert config[LEVERAGE] == 1.5
+        outcome = committed.wait(10)
+        assert (outcome.served, outcome.stragglers) == ((name,), ())
+    assert sidecar.end() == 0
+
+
 def test_a_commit_waits_for_the_bots_that_are_attached(start: Start, store: Store, one_redis: RedisServer) -> None:
     sidecar = start()
     assert eventually(sidecar.ready, 20)
