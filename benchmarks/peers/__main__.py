@@ -49,7 +49,7 @@ class Run:
             ),
             "crowds": lambda: sections.crowds(PEERS, self._placed(READ_ITEMS), start, 0.1 if quick else 0.5),
             "holding": lambda: sections.holding(PEERS, self._placed(HOLD_ITEMS), start, 1 if quick else 5),
-            "propagation": lambda: propagation.measure(self._servers, 20 if quick else 200),
+            "propagation": lambda: propagation.measure(self._servers, 20 if quick else 100),
         }
         return [group(name, measures[name]())]
 
@@ -65,7 +65,7 @@ class Run:
         placed = self._placed(items)
         with self._servers.stand.store() as store:
             self._servers.stand.fill(store, f"size{items}-elsewhere", items)
-        rounds = {ONE: 2, ALL: 1} if self._quick else {ONE: 15, ALL: 5}
+        rounds = {ONE: 2, ALL: 1} if self._quick else {ONE: 5, ALL: 2}
         return [
             group(f"{sort}, {items:,} items", gaps.measure(sort, placed, self._servers.directory, rounds[sort]))
             for sort in gaps.SORTS

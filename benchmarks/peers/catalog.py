@@ -100,7 +100,8 @@ PEERS: Final = (
         modules=("redis", "redis.cache", "redis.connection"),
         changed={ONE: "SET by another process", ALL: "every key SET by another process"},
         by="redis",
-        note="loopback TCP: its cache fails on unix sockets; its refusal of a server called Valkey is set aside",
+        note="loopback TCP: its cache fails on unix sockets; its refusal of a server called Valkey is set aside; "
+        "threads that share it wait for each other",
         slow=True,
     ),
     Peer(

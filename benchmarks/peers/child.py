@@ -15,7 +15,7 @@ from benchmarks.peers import content
 from benchmarks.peers.catalog import BY_KEY
 from benchmarks.peers.reading import Peer, Place, Reading
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 10.0
 
 
 def held_bytes() -> int:

@@ -23,7 +23,6 @@ from benchmarks.report import percentile
 
 SETTLE = 0.1
 QUIET = 0.15
-MANY = 10_000
 FIRST_CHANGED = 100.25
 FORMATS = {"launchdarkly": "launchdarkly", "openfeature": "values", "unleash": "unleash"}
 Windows = list[tuple[bool, int, int]]
@@ -71,8 +70,6 @@ class Changes:
 
 def of_peer(peer: Peer, sort: str, place: Place, directory: Path, rounds: int) -> Measured:
     """One reader, one sort of change."""
-    if peer.slow and peer.by == "itself" and place["items"] > MANY:
-        rounds = min(rounds, 2)  # it takes seconds for each
     with ExitStack() as closing:
         writing: Child | None = None
         if peer.by != "itself":

@@ -61,7 +61,7 @@ def page(results: Mapping[str, Any], names: Iterable[str]) -> str:
     parts = [INTRODUCTION]
     for name in names:
         found = results.get(name)
-        parts.append(section(name, found) if found else f"## {TITLES[name]}\n\nNot run.\n")
+        parts.append(section(name, found) if found else f"## {TITLES[name]}\n\nNot run yet on this machine.\n")
     return "\n".join(parts)
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -152,7 +153,8 @@ def _etcd(_servers: Servers) -> Way:
                     raise RuntimeError(f"etcd answers {answer.status}: {answer.read().decode()}")
                 answer.read()
 
-            _until(process, lambda: put(1_000_000_000), "etcd")
+            _until(process, lambda: socket.create_connection(("127.0.0.1", port)).close(), "etcd")
+            put(1_000_000_000)
             yield {"etcd_port": port}, put, f"etcd {version[1] if version else ''}"
 
 

@@ -59,7 +59,7 @@ def test_a_page_shows_every_row_and_the_reason_of_those_that_were_not_run() -> N
     assert "*2026-11-21, two processors, load before 1.2, trimtab abc, with few samples.*" in text
     assert "| slow <peer> & co | 100 µs | 10,000 | 100 µs | 100 µs | peer 1.0 |" in text
     assert "- absent: not run: absent is not installed here" in text
-    assert text.endswith("## From the write to the reader\n\nNot run.\n")
+    assert text.endswith("## From the write to the reader\n\nNot run yet on this machine.\n")
 
 
 @pytest.mark.parametrize(
