@@ -88,7 +88,14 @@ def test_what_is_typed_in_a_second_terminal_shows_and_the_data_outlive_every_end
         assert processes_of(directory) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+    ],
+)
 def test_an_interrupted_start_leaves_nothing_running_and_hinders_no_later_one(
     short_directory: Path, number: signal.Signals
 ) -> None:
