@@ -238,6 +238,7 @@ class Follower:
             case AskHead() | FetchChanges() | FetchSnapshot():
                 self._errands.start(effect)
             case Withhold():
+                self._stand()  # whoever is stopped sees at once with which labels
                 self._face.withhold(effect.reason)
             case PersistChange() | PersistSnapshot() | RaiseFloor() | PromoteProven() | ForgetUncleanEnds():
                 if self._keeper is not None:

@@ -284,7 +284,7 @@ def test_a_requirement_that_fails_stops_every_read_until_it_holds_again(made: Wo
         with pytest.raises(RequirementFailed, match="mode=paper is required, configuration says live"):
             read()
     assert agent.labels["mode"] == "live"
-    assert "requirement" in agent.alarms
+    assert eventually(lambda: "requirement" in agent.alarms)
     assert eventually(lambda: any("requirement" in alarm for report in made.reports() for alarm in report.alarms))
     revision = made.commit({"fleet.bots.mm.labels.mode": "paper", LEVERAGE: 2.0})
     assert eventually(lambda: not agent.held.withheld)
