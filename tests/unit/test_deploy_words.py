@@ -22,7 +22,12 @@ from trimtab_store.cli import connecting
 from trimtab_store.cli.app import app
 from trimtab_store.keys import SIGNING_KEY
 
-FILES = [COMPOSE, DOCKERFILE, *(path for path in DEPLOY.rglob("*") if path.is_file() and "secrets" not in path.parts)]
+NOT_OURS = {"secrets", "__pycache__"}  # made by `prepare` and by a run of what is here
+FILES = [
+    COMPOSE,
+    DOCKERFILE,
+    *(path for path in DEPLOY.rglob("*") if path.is_file() and NOT_OURS.isdisjoint(path.parts)),
+]
 ADDRESSES = {connecting.DATABASE_URL, connecting.OWNER_URL, connecting.REDIS_URL}
 OF_COMPOSE = {"TRIMTAB_UID", "TRIMTAB_GID", "TRIMTAB_SECRETS", "TRIMTAB_COMPOSE_ENV"}
 
