@@ -6,16 +6,13 @@ Every operation is relative to one open directory. A fake of the same shape fail
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import stat
 from pathlib import Path
 from typing import Final, Protocol
 
-from trimtab.model.errors import DirectoryHeld, FilesRefused, PersistFailed
+from trimtab.directories import OwnDirectory
+from trimtab.model.errors import DirectoryHeld
 
-_FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
-_MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
 _READ_BYTES: Final = 1024 * 1024
 
@@ -81,32 +78,12 @@ class Files(Protocol):
         ...
 
 
-class DirectoryFiles:
+class DirectoryFiles(OwnDirectory):
     """The real thing: descriptors relative to the directory, symbolic links never followed."""
 
     def __init__(self, directory: Path) -> None:
-        """Open the directory, made with mode 0700 if it is not there.
-
-        Raises `FilesRefused` if it is not a directory of ours that only we can write to, `PersistFailed` if it cannot
-        be made or opened.
-        """
-        self._place = str(directory)
-        try:
-            directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
-        except OSError as error:
-            if isinstance(error, FileExistsError | NotADirectoryError) or directory.is_symlink():
-                raise _refused(self._place, "it is not a directory", "Name another place") from error
-            raise PersistFailed(
-                f"The directory {self._place} cannot be opened", error.strerror or str(error), "Name another place"
-            ) from error
-        try:
-            self._check()
-        except FilesRefused:
-            os.close(self._directory)
-            raise
-        self._lock: int | None = None
-        self._closed = False
+        """Open the directory, made with mode 0700 if it is not there; raises what `OwnDirectory` does."""
+        super().__init__(directory, _DIRECTORY_MODE)
 
     @property
     def place(self) -> str:
@@ -114,10 +91,10 @@ class DirectoryFiles:
         return self._place
 
     def lock(self, name: str) -> None:
-        """See `Files.lock`. The kernel frees the lock with the last descriptor, however the process ends."""
+        """See `Files.lock`."""
         handle = self._open(name, os.O_RDWR | os.O_CREAT)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._hold(handle)
         except BlockingIOError as error:
             holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
             os.close(handle)
@@ -129,24 +106,16 @@ class DirectoryFiles:
         except OSError:
             os.close(handle)
             raise
-        self._lock = handle
         with contextlib.suppress(OSError):  # the number is a courtesy to whoever meets the lock
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-
-    def names(self) -> list[str]:
-        """See `Files.names`."""
-        return sorted(os.listdir(self._directory))  # noqa: PTH208 - a descriptor has no Path
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Files.read`."""
         handle = self._open(name, os.O_RDONLY | os.O_NONBLOCK)  # not to wait for the writer of a named pipe
         try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-                raise _refused(f"{self._place}/{name}", "it is not an ordinary file of ours", "Remove it")
-            if status.st_size > limit:
-                raise _refused(f"{self._place}/{name}", f"it has more than {limit} bytes", "Remove it")
+            if self._check_ordinary(handle, name).st_size > limit:
+                raise self._refused(name, f"it has more than {limit} bytes", "Remove it")
             parts: list[bytes] = []
             while part := os.read(handle, _READ_BYTES):
                 parts.append(part)
@@ -176,38 +145,6 @@ class DirectoryFiles:
         """See `Files.close_handle`."""
         os.close(handle)
 
-    def rename(self, source: str, target: str) -> None:
-        """See `Files.rename`."""
-        os.rename(source, target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-
-    def remove(self, name: str) -> None:
-        """See `Files.remove`."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._directory)
-
     def sync_directory(self) -> None:
         """See `Files.sync_directory`."""
         os.fsync(self._directory)
-
-    def close(self) -> None:
-        """See `Files.close`. In a forked child this frees nothing of the parent's: the lock belongs to both."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._lock is not None:
-            os.close(self._lock)
-        os.close(self._directory)
-
-    def _open(self, name: str, flags: int) -> int:
-        return os.open(name, flags | _FLAGS, _MODE, dir_fd=self._directory)
-
-    def _check(self) -> None:
-        status = os.fstat(self._directory)
-        if status.st_uid != os.geteuid():
-            raise _refused(self._place, f"it belongs to user {status.st_uid}, not to us", "Name a directory of ours")
-        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise _refused(self._place, "others can write to it", f"Run: chmod go-w {self._place}")
-
-
-def _refused(what: str, why: str, remedy: str) -> FilesRefused:
-    return FilesRefused(f"{what} is refused", why, remedy)

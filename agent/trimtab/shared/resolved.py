@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from immutables import Map, MapMutation
 
 from trimtab.model import layers as selectors
 from trimtab.model import paths
-from trimtab.model.errors import PathNotFound, TrimtabError, nearest
+from trimtab.model.index import Paths
+from trimtab.model.paths import Segments
 from trimtab.model.resolution import ABSENT, Absent, decoded
 from trimtab.model.trees import HIDDEN, WIDE
 from trimtab.model.values import EMPTY, Document, Value
@@ -27,7 +28,6 @@ _UNSEEN: Final = -1
 _NOTHING: Final = 1 << 62
 """The mask of a sealed tombstone: above every rank."""
 _MASKS_KEPT: Final = 65_536
-_MAX_KNOWN: Final = 64  # siblings compared for a suggestion
 
 
 def ranks(layers: Iterable[Layer], labels: Mapping[str, str]) -> dict[int, int]:
@@ -36,7 +36,7 @@ def ranks(layers: Iterable[Layer], labels: Mapping[str, str]) -> dict[int, int]:
     return found | {number | SEALED: rank for number, rank in found.items()}
 
 
-class SharedIndex(Mapping[str, Value]):
+class SharedIndex(Paths):
     """Every path of one content for one set of labels; the same interface as `trimtab.model.index.Index`.
 
     Resolves when it is asked and keeps nothing but the masks of the interior paths that it passed.
@@ -53,40 +53,6 @@ class SharedIndex(Mapping[str, Value]):
         """The value at a path in any spelling, `ABSENT` if there is none; raises `PathError`."""
         spelled = paths.canonical(path)
         return self._resolve(spelled, self._above(spelled))
-
-    def __getitem__(self, path: str) -> Value:
-        value = self.peek(path)
-        if isinstance(value, Absent):
-            raise PathNotFound(f"Nothing is set at {path}", "", self._suggestion(path))
-        return value
-
-    def get(self, path: str, default: Any = None) -> Any:
-        """The value at a path, or the default."""
-        value = self.peek(path)
-        return default if isinstance(value, Absent) else value
-
-    def __contains__(self, path: object) -> bool:
-        """Whether anything resolves at a path; text that is no path is not in here."""
-        try:
-            return isinstance(path, str) and self.peek(path) is not ABSENT
-        except TrimtabError:
-            return False
-
-    def __iter__(self) -> Iterator[str]:
-        above: set[str] = set()
-        for path, _ in self.leaves():
-            for parent in paths.parents(path):
-                if parent in above:
-                    break
-                above.add(parent)
-                yield parent
-            yield path
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __bool__(self) -> bool:
-        return next(self.leaves(), None) is not None
 
     def leaves(self, path: str = "") -> Iterator[tuple[str, bytes]]:
         """Every leaf that shows at and below a canonical path, as path and canonical bytes."""
@@ -176,12 +142,8 @@ class SharedIndex(Mapping[str, Value]):
             self._masks[parent] = known
         return known
 
-    def _suggestion(self, path: str) -> str:
-        segments = paths.parse(path)
-        above = self.peek(paths.join(segments[:-1])) if len(segments) > 1 else self._few_categories()
-        if not isinstance(above, Document) or len(above) > _MAX_KNOWN:
-            return ""
-        return nearest(paths.canonical(path), [paths.join((*segments[:-1], name)) for name in above.segments()])
+    def _object_at(self, segments: Segments) -> Value | Absent:
+        return self.peek(paths.join(segments)) if segments else self._few_categories()
 
     def _few_categories(self) -> Document:
         return Document({paths.parse(name)[0]: None for name in self.categories()})

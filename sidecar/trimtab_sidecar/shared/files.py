@@ -6,22 +6,18 @@ A kill leaves what was written so far, in the order in which it was written.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import mmap
 import os
-import stat
 from pathlib import Path
 from typing import Final, Protocol
 
-from trimtab.model.errors import DirectoryHeld, FilesRefused, PersistFailed
+from trimtab.directories import OwnDirectory
+from trimtab.model.errors import DirectoryHeld, FilesRefused
 
 MAPPED: Final = 8192
 """What `store` reaches: the first two pages of a file."""
-_FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 _MODE: Final = 0o640
 _DIRECTORY_MODE: Final = 0o750
-_LOCK_MODE: Final = 0o600
 
 
 class SharedFiles(Protocol):
@@ -72,40 +68,23 @@ class SharedFiles(Protocol):
         ...
 
 
-class SharedDirectory:
+class SharedDirectory(OwnDirectory):
     """The real thing: descriptors relative to the directory, symbolic links never followed."""
 
     def __init__(self, directory: Path, group: int | None = None) -> None:
         """Open the directory, made with mode 0750 if it is not there; `group` is the one that bots belong to.
 
-        Raises `FilesRefused` if it is not a directory of ours that only we can write to, `PersistFailed` if it cannot
-        be made or opened.
+        Raises what `OwnDirectory` does.
         """
-        self._place = str(directory)
         self._group = group
-        self._lock: int | None = None
         self._mapped: dict[int, mmap.mmap] = {}
-        self._closed = False
-        try:
-            directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
-        except OSError as error:
-            if isinstance(error, FileExistsError | NotADirectoryError) or directory.is_symlink():
-                raise self._refused("", "it is not a directory", "Name another place") from error
-            raise PersistFailed(
-                f"The directory {self._place} cannot be opened", error.strerror or str(error), "Name another place"
-            ) from error
-        try:
-            self._check()
-        except (FilesRefused, OSError):
-            os.close(self._directory)
-            raise
+        super().__init__(directory, _DIRECTORY_MODE)
 
     def lock(self, name: str) -> None:
-        """See `SharedFiles.lock`. The kernel frees the lock with the last descriptor, however the process ends."""
-        handle = os.open(name, os.O_RDWR | os.O_CREAT | _FLAGS, _LOCK_MODE, dir_fd=self._directory)
+        """See `SharedFiles.lock`."""
+        handle = self._open(name, os.O_RDWR | os.O_CREAT)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._hold(handle)
         except OSError as error:
             os.close(handle)
             if isinstance(error, BlockingIOError):
@@ -115,15 +94,10 @@ class SharedDirectory:
                     "Stop that process, or give this one a directory of its own",
                 ) from error
             raise
-        self._lock = handle
-
-    def names(self) -> list[str]:
-        """See `SharedFiles.names`."""
-        return sorted(os.listdir(self._directory))  # noqa: PTH208 - a descriptor has no Path
 
     def create(self, name: str, size: int = 0) -> int:
         """See `SharedFiles.create`."""
-        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, _MODE, dir_fd=self._directory)
+        handle = self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE)
         try:
             os.fchmod(handle, _MODE)  # whatever the umask
             if self._group is not None:
@@ -137,11 +111,12 @@ class SharedDirectory:
 
     def open(self, name: str) -> int:
         """See `SharedFiles.open`."""
-        handle = os.open(name, os.O_RDWR | os.O_NONBLOCK | _FLAGS, dir_fd=self._directory)
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        handle = self._open(name, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            self._check_ordinary(handle, name)
+        except FilesRefused:
             os.close(handle)
-            raise self._refused(name, "it is not an ordinary file of ours", "Remove it")
+            raise
         return handle
 
     def write_at(self, handle: int, offset: int, content: bytes) -> None:
@@ -169,32 +144,7 @@ class SharedDirectory:
             mapped.close()
         os.close(handle)
 
-    def rename(self, source: str, target: str) -> None:
-        """See `SharedFiles.rename`."""
-        os.rename(source, target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-
-    def remove(self, name: str) -> None:
-        """See `SharedFiles.remove`."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._directory)
-
-    def close(self) -> None:
-        """See `SharedFiles.close`."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._lock is not None:
-            os.close(self._lock)
-        os.close(self._directory)
-
     def _check(self) -> None:
-        status = os.fstat(self._directory)
-        if status.st_uid != os.geteuid():
-            raise self._refused("", f"it belongs to user {status.st_uid}, not to us", "Name a directory of ours")
-        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise self._refused("", "others can write to it", f"Run: chmod go-w {self._place}")
+        super()._check()
         if self._group is not None:
             os.fchown(self._directory, -1, self._group)
-
-    def _refused(self, name: str, why: str, remedy: str) -> FilesRefused:
-        return FilesRefused(f"{self._place}/{name} is refused" if name else f"{self._place} is refused", why, remedy)
