@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ from trimtab.model.links import Position
 from trimtab.standing import Plan, Sources
 
 MOST_OPERATIONS: Final = 54
-"""More than one life of these agents needs; the last ones therefore meet no failure."""
+"""As many as one life of these agents needs, mostly; a slow machine takes more turns at the same steps."""
 AGENTS_AT_ONCE: Final = 18
 
 
@@ -89,9 +90,15 @@ def test_every_operation_fails_in_turn_and_no_reader_notices(
     assert [files.open_handles for files in failing] == [0 for _ in failing]
     assert not any(files.disk.held for files in failing)
     if first + AGENTS_AT_ONCE > MOST_OPERATIONS:
-        assert len(failing[-1].operations) < MOST_OPERATIONS, "no operation was left out"
+        _check_only_repeats_were_left_out(failing[-1].operations)
     with ThreadPoolExecutor(AGENTS_AT_ONCE) as pool:
         list(pool.map(partial(_check_next_start, stand, truth), failing))
+
+
+def _check_only_repeats_were_left_out(operations: list[str]) -> None:
+    """What came after those that failed in turn is steps of which each had its turn, in the same order."""
+    met, late = operations[:MOST_OPERATIONS], operations[MOST_OPERATIONS - 1 :]
+    assert set(pairwise(late)) <= set(pairwise(met)), f"an operation was left out: {late}"
 
 
 def _kept_or_alarmed(agents: list[Agent], failing: list[FakeFiles], newest: Position) -> None:
