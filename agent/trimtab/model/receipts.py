@@ -10,6 +10,7 @@ import orjson
 
 from trimtab.model import layers
 from trimtab.model.errors import TrimtabError, ValueRefused
+from trimtab.model.fields import flag, number, string
 from trimtab.model.positions import Position
 
 SOCKET: Final = "receipts.sock"
@@ -17,7 +18,6 @@ SOCKET: Final = "receipts.sock"
 MAX_RECEIPT_BYTES: Final = 4096
 _NAME_CHARACTERS: Final = 128
 _MAX_LABELS: Final = 16
-_NUMBERS: Final = range(2**62)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +54,11 @@ def decode(text: bytes) -> Receipt:
     try:
         fields = orjson.loads(text)
         return Receipt(
-            name=_text(fields["name"])[:_NAME_CHARACTERS],
-            pid=_number(fields["pid"]),
+            name=string(fields["name"])[:_NAME_CHARACTERS],
+            pid=number(fields["pid"]),
             labels=_labels(fields["labels"]),
-            position=Position(_number(fields["epoch"]), _number(fields["revision"])),
-            closed=_flag(fields["closed"]),
+            position=Position(number(fields["epoch"]), number(fields["revision"])),
+            closed=flag(fields["closed"]),
         )
     except (ValueError, KeyError, TypeError, TrimtabError) as error:
         raise ValueRefused("This receipt is refused", f"it is malformed ({type(error).__name__})", "") from error
@@ -68,21 +68,3 @@ def _labels(value: Any) -> dict[str, str]:
     if type(value) is not dict or len(value) > _MAX_LABELS:  # pyright: ignore[reportUnknownArgumentType] - of anything
         raise TypeError("labels")
     return dict(layers.of(cast("dict[str, str]", value)).labels)  # which refuses what is no label
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise TypeError("text")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if type(value) is not bool:
-        raise TypeError("flag")
-    return value
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int or value not in _NUMBERS:
-        raise ValueError("number")
-    return value

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from trimtab.model.errors import ValueRefused
+from trimtab.model.fields import array, flag, number, string
 from trimtab.model.positions import Position
 
 LIVE_SECONDS: Final = 15.0
@@ -23,8 +24,6 @@ MAX_REPORT_BYTES: Final = 64 * 1024
 _AGENT_BYTES: Final = 255
 _TEXT_CHARACTERS: Final = 500
 """Of one reason or alarm."""
-_NUMBERS: Final = range(2**62)
-"""What a revision or an epoch can be: no report may drive the store's numbers to where there are no higher ones."""
 
 
 class Status(StrEnum):
@@ -120,19 +119,19 @@ def decode(text: bytes) -> Report:
         fields = orjson.loads(text)
         return Report(
             agent=_name(fields["agent"]),
-            environment=_text(fields["environment"]),
-            labels={_text(name): _text(label) for name, label in fields["labels"].items()},
-            epoch=_number(fields["epoch"]),
-            revision=_number(fields["revision"]),
-            proven=_number(fields["proven"]),
+            environment=string(fields["environment"]),
+            labels={string(name): string(label) for name, label in fields["labels"].items()},
+            epoch=number(fields["epoch"]),
+            revision=number(fields["revision"]),
+            proven=number(fields["proven"]),
             status=Status(fields["status"]),
             staleness_seconds=_staleness(fields["staleness_seconds"]),
-            hash=_text(fields["hash"]),
-            refused=tuple(_refusal(one) for one in _list(fields["refused"])),
-            alarms=tuple(_text(alarm)[:_TEXT_CHARACTERS] for alarm in _list(fields["alarms"])),
-            too_stale=tuple(_text(category) for category in _list(fields.get("too_stale", []))),
+            hash=string(fields["hash"]),
+            refused=tuple(_refusal(one) for one in array(fields["refused"])),
+            alarms=tuple(string(alarm)[:_TEXT_CHARACTERS] for alarm in array(fields["alarms"])),
+            too_stale=tuple(string(category) for category in array(fields.get("too_stale", []))),
             attached=_attached(fields.get("attached")),
-            closed=_flag(fields["closed"]),
+            closed=flag(fields["closed"]),
             at=_seconds(fields["at"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -148,43 +147,19 @@ def _told(attached: AttachedBots) -> dict[str, int]:
 def _attached(fields: Mapping[str, object] | None) -> AttachedBots | None:
     if fields is None:
         return None
-    slowest = Position(_number(fields["epoch"]), _number(fields["revision"]))
-    return AttachedBots(_number(fields["count"]), slowest)
+    slowest = Position(number(fields["epoch"]), number(fields["revision"]))
+    return AttachedBots(number(fields["count"]), slowest)
 
 
 def _refusal(fields: Mapping[str, object]) -> Refusal:
-    return Refusal(_text(fields["path"]), _number(fields["revision"]), _text(fields["reason"])[:_TEXT_CHARACTERS])
+    return Refusal(string(fields["path"]), number(fields["revision"]), string(fields["reason"])[:_TEXT_CHARACTERS])
 
 
 def _name(value: object) -> str:
-    name = _text(value)
+    name = string(value)
     if not 0 < len(name.encode()) <= _AGENT_BYTES:
         raise ValueError("agent")
     return name
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("text")
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if type(value) is not list:
-        raise TypeError("list")
-    return value  # pyright: ignore[reportUnknownVariableType] - of anything
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError("flag")
-    return value
-
-
-def _number(value: object) -> int:
-    if type(value) is not int or value not in _NUMBERS:
-        raise ValueError("number")
-    return value
 
 
 def _staleness(value: object) -> float:
