@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from trimtab.shared import frames, layout
@@ -21,6 +21,16 @@ class Room:
 
     bytes: int = 2 * 1024 * 1024
     frames: int = frames.CAPACITY
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a log goes over to the next generation: so many distinct paths or frames, or bytes; and its whole size."""
+
+    paths: int = 4096
+    frames: int = 1024
+    log_bytes: int = 1024 * 1024
+    room: Room = field(default_factory=Room)
 
 
 class Log:
@@ -44,6 +54,10 @@ class Log:
     def has_room(self, size: int) -> bool:
         """Whether a change of about this size can be appended, and one bell is left."""
         return self.end + size + _SPARE <= self._room.bytes and self.frames + 1 < self._room.frames
+
+    def passes(self, limits: Limits) -> bool:
+        """Whether the next generation is due."""
+        return len(self.paths) > limits.paths or self.frames > limits.frames or self.end > limits.log_bytes
 
     def append(self, delta: Delta) -> None:
         """Write the next frame. Nobody looks at it before its bell or an announcement."""

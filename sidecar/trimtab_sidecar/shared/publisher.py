@@ -9,7 +9,7 @@ serving, raises an alarm and is tried again by `tidy`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -18,28 +18,19 @@ from trimtab.model.errors import TrimtabError
 from trimtab.model.positions import START, Position
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.states import State
-from trimtab.shared import frames, layout
+from trimtab.shared import layout
 from trimtab.shared.head import Attested
 from trimtab.shared.layout import HashPath
 from trimtab.shared.snapshot import Description
 from trimtab_sidecar.shared import building
 from trimtab_sidecar.shared.building import Delta, LayerTable, SnapshotBuilder
 from trimtab_sidecar.shared.files import SharedFiles
+from trimtab_sidecar.shared.generations import Generations
 from trimtab_sidecar.shared.heading import Heading
-from trimtab_sidecar.shared.log import Log, Room
+from trimtab_sidecar.shared.log import Limits, Log
 
 ALARM: Final = "shared_memory"
 _LOCK: Final = "lock"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When a log goes over to the next generation: so many distinct paths or frames, or bytes; and its whole size."""
-
-    paths: int = 4096
-    frames: int = 1024
-    log_bytes: int = 1024 * 1024
-    room: Room = field(default_factory=Room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +75,8 @@ class Publisher:
         self._alarms: dict[str, str] = {}
         files.lock(_LOCK)
         self._head = Heading(files)
-        self._generation = max([self._head.generation, *self._generations().values()], default=0)
+        self._generations = Generations(files)
+        self._generation = max(self._head.generation, self._generations.newest)
         self._remove_others()
 
     @property
@@ -131,7 +123,7 @@ class Publisher:
         """
         if self._wanted is not None:
             yield from self._replace()
-        elif self._log is not None and self._is_long(self._log):
+        elif self._log is not None and self._log.passes(self._limits):
             yield from self._rotate()
 
     def close(self) -> None:
@@ -157,10 +149,6 @@ class Publisher:
             self._since.append(delta)
         self._served = new
         return True
-
-    def _is_long(self, log: Log) -> bool:
-        limits = self._limits
-        return len(log.paths) > limits.paths or log.frames > limits.frames or log.end > limits.log_bytes
 
     def _replace(self) -> Iterator[None]:
         """A new generation for the state that is wanted."""
@@ -235,37 +223,16 @@ class Publisher:
         if generation == self._head.generation:
             return  # announced in spite of an error: readers may be there
         try:
-            self._files.remove(layout.snapshot_name(generation))
-            self._files.remove(layout.changes_name(generation))
+            self._generations.discard(generation)
         except OSError as error:
             self._failed(error)
 
-    def _generations(self) -> dict[str, int]:
-        named = {name: layout.generation_of(name) for name in self._files.names()}
-        return {name: generation for name, generation in named.items() if generation is not None}
-
     def _remove_others(self) -> None:
-        """Remove every file that is not of the announced generation; the bells of each log ring before it goes.
-
-        A reader that has a removed file open keeps it; one that was about to open it looks at `head` again.
-        """
+        """Remove every file that is not of the announced generation."""
         try:
-            for name, generation in self._generations().items():
-                if generation == self._head.generation:
-                    continue
-                if name == layout.changes_name(generation):
-                    self._ring_foreign(name)
-                self._files.remove(name)
+            self._generations.keep_only(self._head.generation)
         except (OSError, TrimtabError) as error:
             self._failed(error)
-
-    def _ring_foreign(self, name: str) -> None:
-        handle = self._files.open(name)
-        try:
-            if len(self._files.read_at(handle, 0, frames.FIRST)) == frames.FIRST:
-                self._files.store(handle, frames.BELLS, bytes([frames.RUNG]) * frames.CAPACITY)
-        finally:
-            self._files.close_handle(handle)
 
     def _failed(self, error: Exception) -> None:
         said = getattr(error, "strerror", None) or str(error)
