@@ -3,7 +3,7 @@
     TRIMTAB_ENVIRONMENT       the environment; there is no default
     TRIMTAB_TRUST             the file with the writers' public keys
     TRIMTAB_DATABASE_URL      postgresql://…
-    TRIMTAB_REDIS_URL         redis://…, optional
+    TRIMTAB_REDIS_URL         redis://…, optional; both addresses may stand in files: TRIMTAB_REDIS_URL_FILE=/run/…
     TRIMTAB_AGENT_DIRECTORY   what this one agent keeps for its next start, optional
     TRIMTAB_LABELS            identity labels: node=a,bot=mm-btc
     TRIMTAB_REQUIRE           labels that must hold: mode=paper
@@ -22,11 +22,13 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from trimtab import variables
 from trimtab.model import layers
 from trimtab.model.errors import SettingError
 from trimtab.model.statements import Trust
 
 _PREFIX: Final = "TRIMTAB_"
+_ADDRESSES: Final = ("database_url", "redis_url")
 
 
 class Settings(BaseSettings):
@@ -77,6 +79,9 @@ def read(arguments: Mapping[str, Any]) -> Settings:
     given = {name: value for name, value in arguments.items() if value is not None}
     if "directory" in given:
         given[f"{_PREFIX}AGENT_DIRECTORY"] = given.pop("directory")
+    for name in _ADDRESSES:
+        if name not in given and (address := variables.secret(f"{_PREFIX}{name.upper()}")) is not None:
+            given[name] = address
     try:
         settings = Settings(**given)
     except ValidationError as error:

@@ -27,7 +27,8 @@ Follow one environment for a whole node, and share it with the processes there: 
 socket for other languages, rendered files for bots that read files.
 
 Ready once it serves validated data, from its servers or from --keep. SIGTERM and Ctrl-C end it cleanly.
-TRIMTAB_DATABASE_URL and TRIMTAB_REDIS_URL name the servers; every flag has a variable, and a place in --file.
+TRIMTAB_DATABASE_URL and TRIMTAB_REDIS_URL name the servers, or TRIMTAB_DATABASE_URL_FILE and TRIMTAB_REDIS_URL_FILE the
+files that hold these addresses; every flag has a variable, and a place in --file.
 
 Example: trimtab sidecar -e production --shared /dev/shm/trimtab --label node=ny4-1 --trust trust.json
 Example: trimtab sidecar -e production --shared /dev/shm/trimtab --http 127.0.0.1:8377

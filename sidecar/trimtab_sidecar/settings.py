@@ -1,7 +1,7 @@
 """Settings of a sidecar: flags win over variables, variables over the file.
 
-What it follows, and as whom, is what any agent is told (`trimtab.settings`), under the same names and variables. Its
-own settings:
+What it follows, and as whom, is what any agent is told (`trimtab.settings`), under the same names and variables; an
+address that stands in a file (`TRIMTAB_REDIS_URL_FILE`) is one of these variables. Its own settings:
 
     shared      TRIMTAB_SHARED_DIRECTORY  the directory that it shares with the bots, on tmpfs
     group       TRIMTAB_SHARED_GROUP      the group that the bots belong to
@@ -25,6 +25,7 @@ from typing import Annotated, Any, Final, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from trimtab import settings as agent_settings
+from trimtab import variables
 from trimtab.model import layers
 from trimtab.model.errors import SettingError
 from trimtab.settings import Settings
@@ -131,7 +132,7 @@ def read(flags: Mapping[str, Any]) -> SidecarSettings:
         argument = "directory" if name == "keep" else name
         if name in flags:
             followed[argument] = flags[name]
-        elif variable not in os.environ and name in stored:
+        elif name in stored and not variables.is_given(variable):
             followed[argument] = stored[name]
     own: dict[str, Any] = {}
     for name, variable in _OWN.items():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from trimtab import variables
 from trimtab.model.errors import DeniedError, SettingError, UnavailableError
 from trimtab_store.embedded import directory as data_directory
 from trimtab_store.ports import Writer
@@ -33,21 +34,27 @@ class Addresses:
 def find(directory: Path | None) -> Addresses:
     """The running servers of the data directory that is named, else what `TRIMTAB_DATABASE_URL` and companions say.
 
-    Without either, the running servers of the default directory. Raises `UnavailableError` if there are none.
+    Without either, the running servers of the default directory. Raises `UnavailableError` if there are none, and
+    `SettingError` for a variable that names a file which does not tell.
     """
-    owner_url = os.environ.get(OWNER_URL)
-    database_url = os.environ.get(DATABASE_URL) or owner_url
-    if database_url and directory is None:
-        key = os.environ.get(SIGNING_KEY)
-        return Addresses(
-            database_url, owner_url or database_url, os.environ.get(REDIS_URL) or None, Path(key) if key else None
-        )
+    if directory is None and (named := _named()) is not None:
+        return named
     try:
         servers = data_directory.find(directory)
     except UnavailableError as error:
         own = f"; or set {DATABASE_URL} to a server of your own"
         raise UnavailableError(error.what, error.why, error.remedy + own) from error
     return Addresses(servers.database_url, servers.owner_url, servers.redis_url, servers.signing_key)
+
+
+def _named() -> Addresses | None:
+    """What variables say, themselves or through the files that they name; None if they name no database."""
+    owner_url = variables.secret(OWNER_URL)
+    database_url = variables.secret(DATABASE_URL) or owner_url
+    if database_url is None:
+        return None
+    key = os.environ.get(SIGNING_KEY)
+    return Addresses(database_url, owner_url or database_url, variables.secret(REDIS_URL), Path(key) if key else None)
 
 
 @contextlib.contextmanager
@@ -71,7 +78,9 @@ def writer(directory: Path | None) -> Generator[Writer]:
 def redis_url(found: Addresses) -> str:
     """The address of Redis; raises `SettingError` where there is none."""
     if found.redis_url is None:
-        raise SettingError("No Redis is named", f"{REDIS_URL} is not set", f"Set it beside {DATABASE_URL}")
+        raise SettingError(
+            "No Redis is named", f"{REDIS_URL} is not set", f"Set it, or {REDIS_URL}_FILE, beside {DATABASE_URL}"
+        )
     return found.redis_url
 
 
