@@ -15,7 +15,7 @@ from typing import Final
 
 from trimtab.model.errors import FilesRefused, UnavailableError
 from trimtab.shared import frames, head, layout
-from trimtab.shared.content import Content
+from trimtab.shared.content import content_of
 from trimtab.shared.frames import Frame
 from trimtab.shared.head import Announcement, Attested
 from trimtab.shared.layout import HashPath
@@ -174,15 +174,7 @@ class Generation:
         frames.check(layout.changes_name(number), self._log.read_at(0, frames.FIRST), number)
         self.bells = Bells(self._log)
         self.snapshot = Snapshot(name, self._file.read_at, hash_path)
-        header = self.snapshot.header
-        self.content = Content(
-            base=self.snapshot,
-            position=header.position,
-            hash=header.hash,
-            layers=self.snapshot.description.layers,
-            hides=header.tombstones > 0,
-            paths=header.paths,
-        )
+        self.content = content_of(self.snapshot)
 
     def frames(self, first: int, at: int, *, announced: int = 0) -> Iterator[tuple[Frame, int]]:
         """Frames from number `first` on, which stands at a place, each with the place after it.

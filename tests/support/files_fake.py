@@ -8,6 +8,7 @@ undone, on its own or in order.
 from __future__ import annotations
 
 import errno
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -114,17 +115,36 @@ Judge = Callable[[int, str], Verdict]
 """From the number of an operation (from 1) and its kind to what happens to it."""
 
 
-class FakeFiles:
+def lenient(_number: int, _kind: str) -> Verdict:
+    """The judge who lets every operation pass."""
+    return ""
+
+
+class Judged:
+    """Counts operations, and lets a judge watch, fail or kill before each."""
+
+    def __init__(self, judge: Judge, error: int) -> None:
+        self.judge, self.error = judge, error
+        self.operations: list[str] = []
+
+    def _operate(self, kind: str) -> None:
+        self.operations.append(kind)
+        verdict = self.judge(len(self.operations), kind)
+        if verdict == "kill":
+            raise Killed
+        if verdict == "fail":
+            raise OSError(self.error, os.strerror(self.error))
+
+
+class FakeFiles(Judged):
     """One process's hold on a `Disk`. A write that fails or is killed has written the first half.
 
     `lies`: kinds of operations that say they were done and do nothing, to prove that the tests would notice.
     """
 
-    def __init__(
-        self, disk: Disk, judge: Judge = lambda _number, _kind: "", error: int = errno.ENOSPC, lies: str = ""
-    ) -> None:
-        self.disk, self.judge, self.error, self.lies = disk, judge, error, lies
-        self.operations: list[str] = []
+    def __init__(self, disk: Disk, judge: Judge = lenient, error: int = errno.ENOSPC, lies: str = "") -> None:
+        super().__init__(judge, error)
+        self.disk, self.lies = disk, lies
         self._handles: dict[int, Inode] = {}
         self._next = 3
         self._locked = False
@@ -205,14 +225,6 @@ class FakeFiles:
     def open_handles(self) -> int:
         """How many handles were not given back."""
         return len(self._handles)
-
-    def _operate(self, kind: str) -> None:
-        self.operations.append(kind)
-        verdict = self.judge(len(self.operations), kind)
-        if verdict == "kill":
-            raise Killed
-        if verdict == "fail":
-            raise OSError(self.error, "the fake says no")
 
     def _inode(self, name: str) -> Inode:
         inode = self.disk.names.get(name)

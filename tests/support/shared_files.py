@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.files_fake import Killed, Verdict
+from tests.support.files_fake import Judge, Judged, Killed, lenient
 from trimtab_sidecar.shared import SharedDirectory
 
 WORD_BYTES = 8
 """A store of so many bytes is one instruction: it is done or not, never half."""
 
 
-class JudgedFiles:
+class JudgedFiles(Judged):
     """Counts every operation. A write that fails or is killed has written the first half."""
 
-    def __init__(self, place: Path, judge: Callable[[int, str], Verdict] = lambda _number, _kind: "") -> None:
+    def __init__(self, place: Path, judge: Judge = lenient) -> None:
+        super().__init__(judge, errno.ENOSPC)
         self._files = SharedDirectory(place)
-        self.judge = judge
-        self.operations: list[str] = []
 
     def lock(self, name: str) -> None:
         self._operate("lock")
@@ -71,11 +69,3 @@ class JudgedFiles:
 
     def close(self) -> None:
         self._files.close()
-
-    def _operate(self, kind: str) -> None:
-        self.operations.append(kind)
-        verdict = self.judge(len(self.operations), kind)
-        if verdict == "kill":
-            raise Killed
-        if verdict == "fail":
-            raise OSError(errno.ENOSPC, "No space left on device")

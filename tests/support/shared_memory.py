@@ -8,7 +8,7 @@ from trimtab.model.items import LeafEdit
 from trimtab.model.positions import Position
 from trimtab.model.states import State
 from trimtab.shared import frames, layout
-from trimtab.shared.content import Content
+from trimtab.shared.content import content_of
 from trimtab.shared.layout import HashPath
 from trimtab.shared.resolved import SharedIndex, ranks
 from trimtab.shared.snapshot import Description, Snapshot
@@ -33,14 +33,7 @@ class Paper:
         for _ in building.verify("snapshot-1", self.read_at, hash_path):
             pass
         self.snapshot = Snapshot("snapshot-1", self.read_at, hash_path)
-        header = self.snapshot.header
-        self.content = Content(
-            base=self.snapshot,
-            position=header.position,
-            hash=header.hash,
-            layers=self.snapshot.description.layers,
-            hides=bool(header.tombstones),
-        )
+        self.content = content_of(self.snapshot)
 
     def read_at(self, offset: int, length: int) -> bytes:
         return bytes(self.file[offset : offset + length])

@@ -10,6 +10,7 @@ from trimtab.model.positions import Position
 from trimtab.shared import records
 from trimtab.shared.frames import Frame, Layer
 from trimtab.shared.records import Candidates
+from trimtab.shared.snapshot import Snapshot
 
 NO_CANDIDATES: Final[Candidates] = ()
 
@@ -82,6 +83,19 @@ class Content:
         if last is not None:
             position, digest = Position(last.epoch, last.revision), last.hash
         return replace(self, patch=patch, deltas=deltas, layers=layers, hides=hides, position=position, hash=digest)
+
+
+def content_of(snapshot: Snapshot) -> Content:
+    """The content of a snapshot file that nothing was laid over yet."""
+    header = snapshot.header
+    return Content(
+        base=snapshot,
+        position=header.position,
+        hash=header.hash,
+        layers=snapshot.description.layers,
+        hides=header.tombstones > 0,
+        paths=header.paths,
+    )
 
 
 def _changed(below: Iterable[str], changes: bytes) -> Iterator[str]:
