@@ -14,7 +14,9 @@ BEGIN
             USING ERRCODE = 'feature_not_supported';
     END IF;
 
-    FOREACH wanted IN ARRAY ARRAY['trimtab_owner', 'trimtab_writer', 'trimtab_agent', 'trimtab_auditor'] LOOP
+    FOREACH wanted IN ARRAY
+        ARRAY['trimtab_owner', 'trimtab_writer', 'trimtab_relay', 'trimtab_agent', 'trimtab_auditor']
+    LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);

@@ -34,6 +34,8 @@ MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 _PIECE: Final = 1024 * 1024
 _LEFT_OUT: Final = frozenset({"snapshots", "snapshot_chunks", "agent_reports"})
+_SCHEMAS: Final = ("0001", "0002")
+"""Those whose tables are the same: 0002 changed rights alone. A migration that changes a table begins anew here."""
 _REMEDY: Final = "Use another backup"
 
 
@@ -129,10 +131,10 @@ def load(connection: Connection, directory: Path, manifest: Manifest, trust: Tru
 
     Raises `ConflictError` for a store that is not empty unless it is to be replaced.
     """
-    if manifest.schema != migrate.known()[-1]:
+    if manifest.schema not in _SCHEMAS:
         raise FilesRefused(
             "This backup is refused",
-            f"its schema is {manifest.schema}, not {migrate.known()[-1]}",
+            f"its schema is {manifest.schema}, not one of {', '.join(_SCHEMAS)}",
             "Update trimtab first",
         )
     connection.execute("LOCK TABLE trimtab.store_head IN ACCESS EXCLUSIVE MODE")

@@ -115,9 +115,9 @@ def _migration(database_url: str) -> Generator[Config]:
 
 
 _PREPARE: Final = (
-    "Migrate as a superuser, or let one create the roles trimtab_owner, trimtab_writer, trimtab_agent and "
-    "trimtab_auditor and the schema (CREATE SCHEMA trimtab AUTHORIZATION trimtab_owner), and migrate as a member of "
-    "trimtab_owner"
+    "Migrate as a superuser, or let one create the roles trimtab_owner, trimtab_writer, trimtab_relay, trimtab_agent "
+    "and trimtab_auditor and the schema (CREATE SCHEMA trimtab AUTHORIZATION trimtab_owner), and migrate as a member "
+    "of trimtab_owner"
 )
 
 

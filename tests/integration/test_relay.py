@@ -28,6 +28,8 @@ from trimtab_store.publish import Publisher
 from trimtab_store.relay import Relay
 
 TICK = 0.05
+RIGHTS = "trimtab_relay"
+"""What a relay of these tests may do in the database, whatever it has to repair."""
 
 
 @pytest.fixture(params=FLAVOURS)
@@ -96,7 +98,7 @@ def settled(server: RedisServer, line: Line) -> None:
 
 
 def test_a_relay_publishes_what_its_writers_did_not(database: Database, server: RedisServer, line: Line) -> None:
-    with relays(database.login("trimtab_writer"), server.url):
+    with relays(database.login(RIGHTS), server.url):
         settled(server, line)
         for _ in range(3):
             line.commits(4)
@@ -105,7 +107,7 @@ def test_a_relay_publishes_what_its_writers_did_not(database: Database, server: 
 
 
 def test_environments_created_later_are_published_too(database: Database, server: RedisServer, line: Line) -> None:
-    with relays(database.url, server.url):
+    with relays(database.login(RIGHTS), server.url):
         settled(server, line)
         other = Line("staging", stride=1_000)
         other.commits(2)
@@ -117,7 +119,7 @@ def test_environments_created_later_are_published_too(database: Database, server
 def test_a_killed_redis_that_comes_back_empty_is_filled_again(
     database: Database, server: RedisServer, line: Line, count: int
 ) -> None:
-    with relays(database.url, server.url, count):
+    with relays(database.login(RIGHTS), server.url, count):
         settled(server, line)
         for _ in range(2):
             server.kill()
@@ -131,7 +133,7 @@ def test_a_killed_redis_that_comes_back_empty_is_filled_again(
 def test_a_redis_that_comes_back_with_an_old_dump_is_brought_up(
     database: Database, server: RedisServer, line: Line, short_directory: Path, count: int
 ) -> None:
-    with relays(database.url, server.url, count):
+    with relays(database.login(RIGHTS), server.url, count):
         settled(server, line)
         dump = server.save_dump(short_directory / "old.rdb")
         line.commits(5)
@@ -146,7 +148,7 @@ def test_a_redis_that_comes_back_with_an_old_dump_is_brought_up(
 def test_a_dump_from_an_older_epoch_is_replaced(
     database: Database, server: RedisServer, line: Line, short_directory: Path
 ) -> None:
-    with relays(database.url, server.url, 2):
+    with relays(database.login(RIGHTS), server.url, 2):
         settled(server, line)
         dump = server.save_dump(short_directory / "old.rdb")
         for _ in range(2):
@@ -161,7 +163,10 @@ def test_a_dump_from_an_older_epoch_is_replaced(
 
 
 def test_flushes_under_load_leave_nothing_missing(database: Database, server: RedisServer, line: Line) -> None:
-    with relays(database.url, server.url, 3), contextlib.closing(Publisher.connect(database.url, server.url)) as writer:
+    with (
+        relays(database.login(RIGHTS), server.url, 3),
+        contextlib.closing(Publisher.connect(database.url, server.url)) as writer,
+    ):
         for number in range(60):
             message = line.commit()
             line.write(database.url)
@@ -180,7 +185,7 @@ def test_a_planted_fork_is_an_alarm_until_an_epoch_settles_it(
     with server.client() as client, caplog.at_level(logging.INFO, "trimtab"):
         Publisher(forged, Channel(client)).publish(["production"], 30)
         before = {key: client.dump(key) for key in every_key(client)}
-        with relays(database.url, server.url, 2) as running:
+        with relays(database.login(RIGHTS), server.url, 2) as running:
             eventually(lambda: all("production" in relay.alarms for relay in running))
             line.commits(2)
             line.write(database.url)
@@ -201,7 +206,7 @@ def test_a_head_beyond_postgres_is_an_alarm(database: Database, server: RedisSer
     ahead.commits(2)
     with server.client() as client:
         Publisher(ahead, Channel(client)).publish(["production"], 30)
-        with relays(database.url, server.url) as running:
+        with relays(database.login(RIGHTS), server.url) as running:
             eventually(lambda: "1-7" in running[0].alarms.get("production", ""))
         assert head_text(client) == name_of(ahead.messages[-1])
 
@@ -251,7 +256,7 @@ def test_a_relay_needs_no_key_and_sends_exactly_what_postgres_holds(
     database: Database, server: RedisServer, line: Line
 ) -> None:
     assert KEY.private is not None
-    with relays(database.login("trimtab_writer"), server.url), server.client() as client:
+    with relays(database.login(RIGHTS), server.url), server.client() as client:
         settled(server, line)
         assert check_contiguous(client) == line.messages[2:]
 

@@ -17,7 +17,7 @@ from trimtab.model import errors
 from trimtab.model.canonical import Json
 from trimtab.model.links import Position
 from trimtab.model.values import thaw
-from trimtab_store import backup
+from trimtab_store import backup, migrate
 from trimtab_store.files.tree import read_tree
 from trimtab_store.store import Store
 from trimtab_store.verification import prove
@@ -107,6 +107,19 @@ def test_a_restore_over_a_store_needs_to_be_said_and_goes_above_what_it_held(
     assert committed.position == Position(2, 42)
     assert everything(full) == before
     full.database.read(lambda connection: prove(connection, KEY.trust()))
+
+
+def test_a_backup_of_an_older_schema_comes_back_where_its_tables_are_the_same(
+    full: Store, tmp_path: Path, database: Database, migrated_template: str
+) -> None:
+    assert backup._SCHEMAS[-1] == migrate.known()[-1]  # a new migration has to say which older ones it can restore
+    full.backup(tmp_path / "b")
+    manifest = tmp_path / "b" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(f'"{migrate.known()[-1]}"', f'"{backup._SCHEMAS[0]}"'))
+    before = everything(full)
+    with servers.database(database.server, migrated_template) as other, owner(other) as restored:
+        restored.restore(tmp_path / "b", reason="r", author="op")
+        assert everything(restored) == before
 
 
 def damage(change: Callable[[bytes], bytes], name: str) -> Callable[[Path], None]:

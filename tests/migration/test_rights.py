@@ -30,6 +30,12 @@ WRITER_FUNCTIONS = AGENT_FUNCTIONS | {
     "trimtab_near_v1", "trimtab_around_v1", "trimtab_items_at_v1",
 }  # fmt: skip
 
+RELAY_FUNCTIONS = {"trimtab_head_v1", "trimtab_changes_v1", "trimtab_snapshot_v1", "trimtab_snapshot_chunk_v1"}
+ROLES = {
+    "trimtab_writer": WRITER_FUNCTIONS, "trimtab_relay": RELAY_FUNCTIONS, "trimtab_agent": AGENT_FUNCTIONS,
+    "trimtab_auditor": set[str](),
+}  # fmt: skip
+
 
 @pytest.fixture
 def superuser(database: Database) -> Iterator[psycopg.Connection[Any]]:
@@ -69,14 +75,21 @@ def test_the_agent_has_no_right_on_any_table(superuser: psycopg.Connection[Any])
     assert rights_on_tables(superuser, "trimtab_agent") == set()
 
 
+def test_a_relay_reads_the_names_of_environments_and_nothing_else(superuser: psycopg.Connection[Any]) -> None:
+    assert rights_on_tables(superuser, "trimtab_relay") == {("environments", "SELECT")}
+    columns = superuser.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'trimtab.environments'::regclass AND attnum > 0"
+        " AND has_column_privilege('trimtab_relay', attrelid, attnum, 'SELECT')"
+    ).fetchall()
+    assert columns == [("name",)]
+
+
 def test_the_auditor_reads_the_audit_and_nothing_else(superuser: psycopg.Connection[Any]) -> None:
     assert rights_on_tables(superuser, "trimtab_auditor") == {("configuration_audit", "SELECT")}
 
 
 def test_each_role_may_call_its_own_functions_only(superuser: psycopg.Connection[Any]) -> None:
-    called = {role: executable(superuser, role) for role in ("trimtab_writer", "trimtab_agent", "trimtab_auditor")}
-    expected = {"trimtab_writer": WRITER_FUNCTIONS, "trimtab_agent": AGENT_FUNCTIONS, "trimtab_auditor": set[str]()}
-    assert called == expected
+    assert {role: executable(superuser, role) for role in ROLES} == ROLES
 
 
 def test_nothing_is_granted_to_public(superuser: psycopg.Connection[Any]) -> None:
@@ -183,3 +196,32 @@ def test_the_writer_commits_and_the_auditor_reads_who_did_it(database: Database)
 def test_an_agent_is_refused(database: Database, statement: str) -> None:
     with psycopg.connect(database.login("trimtab_agent")) as connection, pytest.raises(pg.InsufficientPrivilege):
         connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT parent FROM trimtab.environments",
+        "SELECT * FROM trimtab.links",
+        "SELECT * FROM trimtab.configuration_audit",
+        "SELECT version_num FROM trimtab.alembic_version",
+        "INSERT INTO trimtab.environments (name) VALUES ('mine')",
+        "UPDATE trimtab.environments SET name = name",
+        "DELETE FROM trimtab.snapshots",
+        "TRUNCATE trimtab.environments",
+        "SELECT trimtab.trimtab_report_v1('base', 'me', '{}')",
+        "SELECT trimtab.trimtab_stage_v1(gen_random_uuid(), 'base', '{}', '{}', '{}', '{}')",
+        "SELECT trimtab.trimtab_prune_snapshots_v1('base', 2)",
+        "SELECT trimtab.trimtab_audit_v1('{}')",
+        "LOCK TABLE trimtab.environments IN ACCESS SHARE MODE",
+        "CREATE TABLE trimtab.mine (n integer)",
+        "SET ROLE trimtab_writer",
+    ],
+)
+def test_a_relay_is_refused(database: Database, statement: str) -> None:
+    with psycopg.connect(database.url) as connection:
+        create("base").run(connection)
+    with psycopg.connect(database.login("trimtab_relay")) as connection:
+        assert connection.execute("SELECT name FROM trimtab.environments").fetchall() == [("base",)]
+        with pytest.raises(pg.InsufficientPrivilege):
+            connection.execute(statement.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +65,22 @@ def test_up_down_and_up_again_leaves_the_same_schema(empty_database: Database) -
     left = "SELECT relname FROM pg_class WHERE relnamespace = 'trimtab'::regnamespace AND relkind IN ('r', 'v')"
     functions = "SELECT proname FROM pg_proc WHERE pronamespace = 'trimtab'::regnamespace"
     assert ask(empty_database.url, left, functions) == [[("alembic_version",)], []]
+
+
+@pytest.mark.parametrize(("older", "newer"), [*itertools.pairwise(migrate.known())])
+def test_each_step_up_and_down_leaves_what_there_was_with_all_that_was_committed(
+    empty_database: Database, older: str, newer: str
+) -> None:
+    migrate.upgrade(empty_database.url, older)
+    with psycopg.connect(empty_database.url) as connection:
+        create("base").run(connection)
+    before = dump(empty_database)
+    migrate.upgrade(empty_database.url, newer)
+    assert dump(empty_database) != before
+    migrate.downgrade(empty_database.url, older)
+    assert dump(empty_database) == before
+    assert migrate.current(empty_database.url) == older
+    assert ask(empty_database.url, "SELECT name, created_revision FROM trimtab.environments") == [[("base", 1)]]
 
 
 def test_a_second_upgrade_changes_nothing(database: Database) -> None:

@@ -12,13 +12,14 @@ SET log_min_error_statement = 'panic';
 
 CREATE ROLE trimtab_owner NOLOGIN;
 CREATE ROLE trimtab_writer NOLOGIN;
+CREATE ROLE trimtab_relay NOLOGIN;
 CREATE ROLE trimtab_agent NOLOGIN;
 CREATE ROLE trimtab_auditor NOLOGIN;
 CREATE SCHEMA trimtab AUTHORIZATION trimtab_owner;
 
 CREATE ROLE login_owner LOGIN PASSWORD :'owner_password' IN ROLE trimtab_owner;
 CREATE ROLE login_writer LOGIN PASSWORD :'writer_password' IN ROLE trimtab_writer;
-CREATE ROLE login_relay LOGIN PASSWORD :'relay_password' IN ROLE trimtab_writer;
+CREATE ROLE login_relay LOGIN PASSWORD :'relay_password' IN ROLE trimtab_relay;
 CREATE ROLE login_agent LOGIN PASSWORD :'agent_password' CONNECTION LIMIT 50 IN ROLE trimtab_agent;
 
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
