@@ -93,34 +93,32 @@ class Handle:
 
 
 class Head:
-    """The mapped head."""
+    """The head, read and not mapped: one that shrinks is an error like any other, and not the end of the process."""
 
     def __init__(self, directory: Directory) -> None:
         """Raises `UnavailableError` while there is none, `FilesRefused` for a foreign or unknown one."""
         what = f"{directory.place}/{layout.HEAD}"
         try:
-            handle = directory.open(layout.HEAD)
+            self._handle = directory.open(layout.HEAD)
         except FileNotFoundError as error:
             raise UnavailableError(f"There is no {what}", "no sidecar wrote it yet", "Start the sidecar") from error
-        content = handle.read_at(0, head.SIZE)
+        content = self._handle.read_at(0, head.SIZE)
         layout.check_prefix(what, content, layout.MAGIC_HEAD)
         if len(content) < head.SIZE:
             raise layout.damaged(what, "it is cut off")
-        self.identity = handle.identity
-        self._mapped = mmap.mmap(handle.number, head.SIZE, mmap.MAP_SHARED, mmap.PROT_READ)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """See `Handle.identity`."""
+        return self._handle.identity
 
     def newest(self) -> Announcement | None:
         """The newest announcement that is whole."""
-        return head.newest(self._mapped[: layout.PAGE])
-
-    @property
-    def word(self) -> bytes:
-        """The sequence word: another one means that something was announced."""
-        return self._mapped[head.WORD : head.WORD + 8]
+        return head.newest(self._handle.read_at(0, layout.PAGE))
 
     def attested(self) -> Attested | None:
         """The newest standing that is whole."""
-        found = head.attested(self._mapped[:])
+        found = head.attested(self._handle.read_at(0, head.SIZE))
         return None if found is None else found[1]
 
 

@@ -76,7 +76,7 @@ def _holder(content: bytes) -> str:
     try:
         found = json.loads(content)
         return f"by the sidecar of {found['environment']} with pid {found['pid']}, started {found['started']}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "by a sidecar that is only just starting or ending"
 
 
