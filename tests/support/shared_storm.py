@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.shared_line import LINEAGE, drain, put
-from trimtab.attached import attach
+from trimtab.attached import Attached, attach
 from trimtab.model import states
 from trimtab.model.changes import Change
 from trimtab.model.items import Item
@@ -23,7 +23,7 @@ from trimtab.model.snapshots import Snapshot
 from trimtab_sidecar.shared import Limits, Publisher, SharedDirectory
 
 KEYS: Final = [f"group.k{key}" for key in range(8)]
-_FORK: Final = multiprocessing.get_context("fork")
+FORK: Final = multiprocessing.get_context("fork")
 _FILLERS: Final = 60
 _SMALL: Final = Limits(paths=40, frames=12)
 
@@ -48,35 +48,43 @@ def write(place: Path, seed: int) -> None:
 
 @dataclass
 class Seen:
-    """What one reader found."""
+    """What one reader found. `longest`: seconds that 500 rounds of checks took at most."""
 
     reads: int = 0
     revisions: int = 0
     generations: int = 0
+    last: int = 0
+    longest: float = 0.0
     wrong: list[str] = field(default_factory=list[str])
+
+    def check(self, config: Attached) -> None:
+        """One value for the whole group, of the pinned revision; and nothing older than what was read before."""
+        with config.pinned() as pin:
+            first = pin[KEYS[0]]
+            same = all(pin[key] == first for key in KEYS)
+            revision = pin.revision
+        if not same or not isinstance(first, tuple) or first[0] != revision or revision < self.last:
+            self.wrong.append(f"{first} at {revision} after {self.last}")
+        loose = config[KEYS[5]]
+        newest = loose[0] if isinstance(loose, tuple) else 0
+        if not isinstance(newest, int) or newest < revision:
+            self.wrong.append(f"{loose} after {revision}")
+        self.revisions += newest != self.last
+        self.reads += len(KEYS) + 1
+        self.last = int(newest)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - see above
 
 
 def read(place: Path, answer: Connection, stop: Connection) -> None:
-    """Read until told to stop, and check: one value for the whole group, of the pinned revision, and never older."""
+    """Read and check until told to stop."""
     seen = Seen()
     config = attach(place, {"bot": "mm"}, timeout=10)
-    last = 0
     generation = 0
     try:
         while not stop.poll():
-            for _ in range(2_000):
-                with config.pinned() as pin:
-                    first = pin[KEYS[0]]
-                    same = all(pin[key] == first for key in KEYS)
-                    revision = pin.revision
-                if not same or not isinstance(first, tuple) or first[0] != revision or revision < last:
-                    seen.wrong.append(f"{first} at {revision} after {last}")
-                loose = config[KEYS[5]]
-                if not isinstance(loose, tuple) or loose[0] < revision:  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue] - a number
-                    seen.wrong.append(f"{loose} after {revision}")
-                seen.revisions += revision != last
-                seen.reads += len(KEYS) + 1
-                last = revision
+            begins = time.monotonic()
+            for _ in range(500):
+                seen.check(config)
+            seen.longest = max(seen.longest, time.monotonic() - begins)
             now = config._following._at.generation.number
             seen.generations += now != generation
             generation = now
@@ -85,20 +93,38 @@ def read(place: Path, answer: Connection, stop: Connection) -> None:
     answer.send(seen)
 
 
+class Readers:
+    """Reader processes at work."""
+
+    def __init__(self, place: Path, count: int) -> None:
+        self.processes: list[ForkProcess] = []
+        self._pipes: list[tuple[Connection, Connection]] = []
+        for _ in range(count):
+            mine, theirs = FORK.Pipe()
+            stop, stopped = FORK.Pipe()
+            self.processes.append(started(read, place, theirs, stopped))
+            self._pipes.append((mine, stop))
+
+    def end(self) -> list[Seen]:
+        """Stop them; what they found."""
+        for _, stop in self._pipes:
+            stop.send(None)
+        found: list[Seen] = [mine.recv() for mine, _ in self._pipes]
+        for process in self.processes:
+            process.join()
+        return found
+
+
 def storm(place: Path, *, reads: int, seconds: float, readers: int, seed: int) -> tuple[list[Seen], int]:
     """Kill and stop the writer at random, stop readers now and then; what the readers saw, and how often it died."""
     rng = random.Random(seed)
-    writer = _started(write, place, seed)
-    watching: list[tuple[ForkProcess, Connection, Connection]] = []
-    for _ in range(readers):
-        mine, theirs = _FORK.Pipe()
-        stop, stopped = _FORK.Pipe()
-        watching.append((_started(read, place, theirs, stopped), mine, stop))
+    writer = started(write, place, seed)
+    watching = Readers(place, readers)
     begins, kills = time.monotonic(), 0
     per_second = 100_000 * readers  # far below what they do: the time is what ends a storm that is short of reads
     while time.monotonic() - begins < max(seconds, min(reads / per_second, 300)):
         time.sleep(rng.uniform(0.001, 0.05))
-        asleep = rng.choice([writer, writer, watching[0][0]])
+        asleep = rng.choice([writer, writer, watching.processes[0]])
         if rng.random() < 0.3:
             _signal(asleep, signal.SIGSTOP)
             time.sleep(rng.uniform(0.001, 0.03))
@@ -110,19 +136,16 @@ def storm(place: Path, *, reads: int, seconds: float, readers: int, seed: int) -
         if not writer.is_alive():
             writer.join()
             kills += 1
-            writer = _started(write, place, rng.randrange(2**30))
-    found: list[Seen] = []
-    for process, mine, stop in watching:
-        stop.send(None)
-        found.append(mine.recv())
-        process.join()
+            writer = started(write, place, rng.randrange(2**30))
+    found = watching.end()
     _signal(writer, signal.SIGKILL)
     writer.join()
     return found, kills
 
 
-def _started(target: object, *arguments: object) -> ForkProcess:
-    process = _FORK.Process(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - a function
+def started(target: object, *arguments: object) -> ForkProcess:
+    """A process that ends with the test, at the latest."""
+    process = FORK.Process(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - a function
     process.start()
     return process
 
