@@ -13,6 +13,7 @@ from typing import Final
 
 from trimtab.model.errors import UsageError
 
+PROBE: Final = "probe"
 _OF_THE_EXTRA: Final = frozenset({"aiohttp", "jinja2", "prometheus_client", "structlog"})
 """What the extra `sidecar` brings, by the names under which it is imported."""
 
@@ -23,7 +24,11 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a sidecar until a signal ends it, or say what to install first; the exit code."""
+    """Run a sidecar until a signal ends it, or say what to install first; the exit code. `probe` asks one that runs."""
+    if arguments and arguments[0] == PROBE:
+        from trimtab_sidecar import probing  # noqa: PLC0415 - nothing else of the sidecar: it starts every few seconds
+
+        return probing.run(arguments[1:])
     try:
         from trimtab_sidecar import command  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from trimtab.model import layers
-from trimtab.model.errors import TrimtabError, UsageError
+from trimtab.model.errors import TrimtabError
 from trimtab_sidecar import logs, settings
+from trimtab_sidecar.flags import Parser, tell
 from trimtab_sidecar.running import STOP_SECONDS, Sidecar
 
 DESCRIPTION: Final = """\
@@ -30,19 +30,14 @@ Ready once it serves validated data, from its servers or from --keep. SIGTERM an
 TRIMTAB_DATABASE_URL and TRIMTAB_REDIS_URL name the servers, or TRIMTAB_DATABASE_URL_FILE and TRIMTAB_REDIS_URL_FILE the
 files that hold these addresses; every flag has a variable, and a place in --file.
 
+`trimtab-sidecar probe --help` says how a container asks whether one is ready.
+
 Example: trimtab sidecar -e production --shared /dev/shm/trimtab --label node=ny4-1 --trust trust.json
 Example: trimtab sidecar -e production --shared /dev/shm/trimtab --http 127.0.0.1:8377
 Example: trimtab sidecar -e production --shared /dev/shm/trimtab --render bot.json.j2:/config/bot.json
 """
 _INTERNAL: Final = 1
 _UNCLEAN: Final = 1
-
-
-class _Parser(argparse.ArgumentParser):
-    """Refuses as every command does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError("This call is refused", message, "See trimtab sidecar --help")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -57,18 +52,13 @@ def run(arguments: Sequence[str]) -> int:
         logs.configure(sys.stderr, chosen.own.log_level, [one.get_secret_value() for one in secrets if one])
         return asyncio.run(_live(Sidecar(chosen)))
     except TrimtabError as error:
-        _tell(error, as_json="--json" in arguments)
+        tell(error, as_json="--json" in arguments)
         return error.exit_code
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The flags. None of them has a default here: what is not given is looked for in variables and in the file."""
-    made = _Parser(
-        prog="trimtab sidecar",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = Parser("trimtab sidecar", DESCRIPTION)
     add = made.add_argument
     add("-e", "--environment", metavar="NAME", help="The environment; there is no default [TRIMTAB_ENVIRONMENT].")
     add("--shared", metavar="DIR", help="The directory that it shares, on tmpfs [TRIMTAB_SHARED_DIRECTORY].")
@@ -118,8 +108,3 @@ def _end_for_sure() -> None:
     timer = threading.Timer(2 * STOP_SECONDS, os._exit, (_UNCLEAN,))
     timer.daemon = True
     timer.start()
-
-
-def _tell(error: TrimtabError, *, as_json: bool) -> None:
-    told = json.dumps({"error": error.to_dict()}) if as_json else f"trimtab: {error}"
-    sys.stderr.write(f"{told}\n")
