@@ -109,7 +109,7 @@ class Standings(Collector):
         """One family after the other."""
         node = self._node
         now = {
-            "trimtab_ready": ("Whether validated data are served.", float(node.ready)),
+            "trimtab_ready": ("Whether validated data are served, and bots that attach find them.", float(node.ready)),
             "trimtab_epoch": ("The epoch that is served.", float(node.position.epoch)),
             "trimtab_revision": ("The revision that is served.", float(node.position.revision)),
             "trimtab_proven_revision": (

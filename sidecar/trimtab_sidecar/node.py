@@ -21,6 +21,7 @@ from trimtab.model.views import View
 from trimtab.reader import Held
 from trimtab.replica.events import Serve
 from trimtab.standing import Standing
+from trimtab_sidecar.alarms import AlarmLog
 from trimtab_sidecar.history import History
 from trimtab_sidecar.publishing import NotPublishing, Publishing
 
@@ -65,6 +66,7 @@ class Node:
         self._stood_at = START
         self.own_alarms: dict[str, str] = {}
         """What other parts of the sidecar have to say: name → text."""
+        self._alarm_log = AlarmLog()
         self._news = asyncio.Event()
         self._views: dict[tuple[tuple[str, str], ...], View] = {}
 
@@ -76,9 +78,14 @@ class Node:
         return self.held.position
 
     @property
-    def ready(self) -> bool:
+    def has_data(self) -> bool:
         """Whether validated data are served."""
         return self.position > START
+
+    @property
+    def ready(self) -> bool:
+        """Whether they are, and bots that attach find them. What comes later and cannot be shared is an alarm."""
+        return self.has_data and self._publishing.visible
 
     @property
     def status(self) -> Status:
@@ -98,7 +105,7 @@ class Node:
     @property
     def feed(self) -> str:
         """What keeps the served state up to date now: redis, postgres, disk, or none."""
-        if not self.ready:
+        if not self.has_data:
             return "none"
         status = self.status
         if status is Status.LIVE:
@@ -140,6 +147,7 @@ class Node:
     def attest(self) -> None:
         """Say in shared memory what is true, and that we live."""
         self._publishing.attest(self.standing, self._stood_at)
+        self._alarm_log.note({**self.standing.alarms, **self._publishing.alarms})  # who adds to `own_alarms` says it
 
     async def tend(self) -> None:
         """Attest twice a second, and tidy up, for ever."""

@@ -19,6 +19,11 @@ class Publishing(Protocol):
         """What a person should know now: name → text."""
         ...
 
+    @property
+    def visible(self) -> bool:
+        """Whether readers find what was published here, and not only what an earlier sidecar left."""
+        ...
+
     def publish(self, snapshot: Snapshot, change: Change | None, follows: Position) -> Iterator[None]:
         """Serve a state, in steps. `change` is the one that leads to it from `follows`, None if unknown."""
         ...
@@ -46,6 +51,11 @@ class NotPublishing:
     def alarms(self) -> Mapping[str, str]:
         """See `Publishing.alarms`."""
         return {}
+
+    @property
+    def visible(self) -> bool:
+        """See `Publishing.visible`."""
+        return True
 
     def publish(self, snapshot: Snapshot, change: Change | None, follows: Position) -> Iterator[None]:  # noqa: ARG002 - the shape of the port
         """See `Publishing.publish`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from trimtab import clock
 from trimtab.model.changes import Change
-from trimtab.model.links import Position
+from trimtab.model.links import START, Position
 from trimtab.model.snapshots import Snapshot
 from trimtab.shared.head import Attested
 from trimtab.standing import Standing
@@ -24,6 +24,11 @@ class Sharing:
     def alarms(self) -> Mapping[str, str]:
         """See `Publishing.alarms`."""
         return self._publisher.alarms
+
+    @property
+    def visible(self) -> bool:
+        """See `Publishing.visible`."""
+        return self._publisher.position > START
 
     def publish(self, snapshot: Snapshot, change: Change | None, follows: Position) -> Iterator[None]:
         """See `Publishing.publish`."""

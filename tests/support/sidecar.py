@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
+import pytest
 
 from tests.support.signed_line import KEY
 from tests.support.world import Tap, World
@@ -96,3 +97,9 @@ async def client(sidecar: Sidecar) -> AsyncGenerator[aiohttp.ClientSession]:
     connector = aiohttp.UnixConnector(path=address.removeprefix("unix:"))
     async with aiohttp.ClientSession("http://trimtab", connector=connector) as session:
         yield session
+
+
+def told(caplog: pytest.LogCaptureFixture, event: str, alarm: str = "") -> list[dict[str, Any]]:
+    """What the sidecar logged under the name of an event, and if given of one alarm."""
+    said = [cast("dict[str, Any]", one.msg) for one in caplog.records if isinstance(one.msg, dict)]
+    return [one for one in said if one["event"] == event and alarm in {"", one.get("alarm")}]

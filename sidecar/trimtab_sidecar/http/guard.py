@@ -37,7 +37,7 @@ class Guard:
     def __init__(self, node: Node, counted: Counted) -> None:
         """`counted` is told of every answer: which kind of request, and its status."""
         self._node = node
-        self._counted = counted
+        self.counted = counted
         self._under_way = 0
 
     @property
@@ -54,7 +54,7 @@ class Guard:
         self._under_way += 1
         try:
             answer = await self._answer(request, handler)
-            self._counted(_kind(request), answer.status)
+            self.counted(_kind(request), answer.status)
             if answer.prepared:
                 return answer  # a stream, which is over
             for name, told in answers.about(self._node).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 from aiohttp import web
 
@@ -11,6 +12,9 @@ from trimtab.model.canonical import Json
 from trimtab.model.errors import UnavailableError
 from trimtab_sidecar.http import answers
 from trimtab_sidecar.node import Node
+from trimtab_sidecar.shared.publisher import ALARM
+
+AGAIN: Final = "Try again soon"
 
 
 class Health:
@@ -27,7 +31,7 @@ class Health:
         return answers.json({"alive": True})
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        """Whether validated data are served, however old."""
+        """Whether validated data are served, however old, and bots that attach find them."""
         if not self._node.ready:
             raise not_ready(self._node)
         return answers.json({"ready": True})
@@ -57,6 +61,9 @@ class Health:
 
 def not_ready(node: Node) -> UnavailableError:
     """The error of whoever asks before there are data."""
+    if node.has_data:
+        shared = node.known_alarms.get(ALARM, "it is being written").rstrip(".")
+        return UnavailableError(f"The configuration of {node.environment} is not in shared memory yet", shared, AGAIN)
     said = [f"{name}: {problem}" for name, problem in sorted(node.standing.problems.items())]
     why = " | ".join(one.rstrip(".") for one in said) or "no feed has answered yet"
-    return UnavailableError(f"No validated configuration of {node.environment} is here yet", why, "Try again soon")
+    return UnavailableError(f"No validated configuration of {node.environment} is here yet", why, AGAIN)

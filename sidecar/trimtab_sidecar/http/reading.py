@@ -48,7 +48,7 @@ class Reading:
         """The view of the labels that a request speaks for, and the headers that name it."""
         asking.parameters(request)
         identity = asking.identity(request, self._node.identity)
-        if not self._node.ready:
+        if not self._node.has_data:
             raise not_ready(self._node)
         view = self._node.view(identity)
         named = asking.tag(self._node.position, view.labels)

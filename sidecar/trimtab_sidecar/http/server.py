@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from trimtab_sidecar.http import sockets
 from trimtab_sidecar.http.guard import MAX_HEADERS, MAX_TARGET, Guard
+from trimtab_sidecar.http.malformed import Malformed
 
 _LINE: Final = 2 * MAX_TARGET
 """What the parser takes; above `MAX_TARGET` a request is refused with a problem, above this with a bare 400."""
@@ -27,13 +28,12 @@ class Server:
         app = web.Application(middlewares=[guard.middleware], client_max_size=1)
         for path, handler in routes:
             app.router.add_get(path, handler)
-        # what cannot be parsed is answered with 400 and is no news; what a handler raises, the guard logs
-        silent = logging.getLogger("trimtab_sidecar.http.malformed")
-        silent.setLevel(logging.CRITICAL + 1)
+        told = logging.Logger("aiohttp", logging.DEBUG)  # noqa: LOG001 - of this server alone, below no other
+        told.addHandler(Malformed(guard.counted))
         self._runner = web.AppRunner(
             app,
             access_log=None,
-            logger=silent,
+            logger=told,
             handle_signals=False,
             handler_cancellation=True,  # a stream ends with its client, not at the next heartbeat
             keepalive_timeout=_KEEPALIVE_SECONDS,

@@ -70,7 +70,7 @@ class Streams:
         identity = asking.identity(request, self._node.identity)
         pattern = patterns.parse(request.query.get("pattern", "**"))
         after = _after(request)
-        if not self._node.ready or self._ending:
+        if not self._node.has_data or self._ending:
             raise not_ready(self._node)
         if self._open >= MAX_STREAMS:
             raise UnavailableError("This stream is refused", f"{MAX_STREAMS} are open", "Close one, or try again soon")

@@ -56,7 +56,7 @@ class _File:
         """Render at every revision, and again where it failed."""
         while True:
             news = self._node.news
-            failed = self._node.ready and not await self._try()
+            failed = self._node.has_data and not await self._try()
             try:
                 async with asyncio.timeout(AGAIN_SECONDS if failed else None):
                     await news.wait()
