@@ -54,12 +54,14 @@ def judge(members: Iterable[Member], position: Position) -> WaitOutcome:
     served: list[str] = []
     stragglers: list[Straggler] = []
     refused: list[RefusedBinding] = []
+    attached = 0
     for member in members:
         report = member.report
         if not (member.live or member.silent):
             continue
         if report.serves(position):
             served.append(report.agent)
+            attached += 0 if report.attached is None else report.attached.count
         else:
             stragglers.append(_straggler(member, position))
         refused += [
@@ -67,7 +69,7 @@ def judge(members: Iterable[Member], position: Position) -> WaitOutcome:
             for refusal in report.refused
             if refusal.revision >= position.revision
         ]
-    return WaitOutcome(tuple(served), tuple(stragglers), tuple(refused))
+    return WaitOutcome(tuple(served), tuple(stragglers), tuple(refused), attached)
 
 
 def _wait(fleet: Fleet, environments: Sequence[str], position: Position, until: Deadline) -> WaitOutcome:

@@ -48,11 +48,15 @@ class RefusedBinding:
 
 @dataclass(frozen=True, slots=True)
 class WaitOutcome:
-    """How far a revision got: the agents that serve it, those that do not, and bindings that refused its values."""
+    """How far a revision got: the agents that serve it, those that do not, and bindings that refused its values.
+
+    `attached`: how many bots are attached to the agents that serve it, and serve it too.
+    """
 
     served: tuple[str, ...] = ()
     stragglers: tuple[Straggler, ...] = ()
     refused: tuple[RefusedBinding, ...] = ()
+    attached: int = 0
 
     @property
     def everywhere(self) -> bool:

@@ -112,7 +112,7 @@ def test_a_wait_is_for_the_bots_behind_a_sidecar_too_and_names_them(
     assert (straggler.position, straggler.why) == (Position(1, 4), "a bot attached to it serves 1-4")
     with waiting(receipts, Position(1, 5)) as outcomes:
         send(client, report("sidecar", 5, attached=AttachedBots(2, Position(1, 5))))
-    assert outcomes == [WaitOutcome(served=("sidecar",))]
+    assert outcomes == [WaitOutcome(served=("sidecar",), attached=2)]
 
 
 def test_an_agent_whose_line_the_revision_does_not_touch_serves_it_once_proven(

@@ -27,7 +27,8 @@ def tell(done: Committed, given: Committing, more: Mapping[str, Json] | None = N
         print_json({**done.to_dict(), **(more or {}), **({} if outcome is None else _outcome(outcome))})
     if outcome is not None:
         if outcome.everywhere and not given.as_json:
-            print_lines([f"Served by {_count(len(outcome.served), 'agent')}."])
+            bots = f" and {_count(outcome.attached, 'attached bot')}" if outcome.attached else ""
+            print_lines([f"Served by {_count(len(outcome.served), 'agent')}{bots}."])
         outcome.require()
 
 
@@ -60,6 +61,7 @@ def _wait(done: Committed, patience: float) -> WaitOutcome:
 def _outcome(outcome: WaitOutcome) -> dict[str, Json]:
     return {
         "served": list(outcome.served),
+        "attached": outcome.attached,
         "stragglers": [
             {"agent": one.agent, "environment": one.environment, "why": one.why} for one in outcome.stragglers
         ],
