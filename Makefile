@@ -22,7 +22,7 @@ help: ## this list
 install: ## make .venv from requirements.lock (plain python3 >= 3.11, pip, every hash checked)
 	@.ci/install
 
-up: install ## start real servers, a relay and three bots, and show what they read: make up ARGS="--seconds 20"
+up: install ## start real servers, a sidecar and three bots, and show what they read: make up ARGS="--seconds 20"
 	@exec $(BIN)/trimtab up $(ARGS)
 
 lint: install ## ruff: rules and format

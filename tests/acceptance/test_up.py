@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.up import processes_of, running, trimtab, variables
+from tests.support.up import ROOT, processes_of, running, trimtab, variables
 from trimtab_store.embedded.process import wait_until
 
 LEVERAGE = "risk.global.max_leverage"
@@ -37,12 +39,14 @@ def check_result(result: dict[str, Any]) -> None:
     assert set(bots) == {"mm-btc", "mr-eth", "arb-btc"}
     for name, bot in bots.items():
         assert set(bot) == {"name", "labels", "revision", "reads"}
-        assert (bot["revision"], bot["labels"]["bot"]) == (result["revision"], name)
+        identity = {label: bot["labels"][label] for label in ("bot", "node", "region")}
+        assert identity == {"bot": name, "node": "node-1", "region": "ny4"}
+        assert bot["revision"] == result["revision"]
     assert {name: bot["labels"]["mode"] for name, bot in bots.items()} == {
         "mm-btc": "paper", "mr-eth": "live", "arb-btc": "live",
     }  # fmt: skip
     assert {name: bot["reads"] for name, bot in bots.items()} == {
-        "mm-btc": {LEVERAGE: 1.059}, "mr-eth": {LEVERAGE: 2.0}, "arb-btc": {LEVERAGE: 1.5},
+        "mm-btc": {LEVERAGE: 1.059}, "mr-eth": {LEVERAGE: 1.8}, "arb-btc": {LEVERAGE: 1.5},
     }  # fmt: skip
     for figures in (result["propagation_ms"]["redis_up"], result["propagation_ms"]["redis_down"]):
         assert 0 <= figures["p50"] <= figures["p99"] <= figures["max"]
@@ -64,9 +68,10 @@ def test_what_is_typed_in_a_second_terminal_shows_and_the_data_outlive_every_end
         up.wait_live()
         assert f" set {LEVERAGE} 1.25 -e production --layer bot=mm-btc" in up.screen.replace("\n", "")
         done = trimtab(*SET[:2], "1.25", *SET[2:], "--directory", str(directory))
-        assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["Served by 3 agents."])
+        assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["Served by 1 agent and 3 attached bots."])
         up.wait_for(lambda text: "1.25 " in text.rpartition("commit to")[2], "mm-btc reads the new value")
         up.wait_for(lambda text: " ms after its commit (" in text, "how long it took")
+        assert told(directory)["attached"]["count"] == 3
         second = trimtab("up", "--directory", str(directory))
         assert (second.returncode, second.stdout) == (5, "")
         assert "is in use: another `trimtab up` runs on it" in second.stderr
@@ -152,7 +157,62 @@ def test_the_commands_that_are_shown_work_exactly_as_they_are_printed(short_dire
             "mm-btc went live",
         )
         program = typed[2].partition(" status ")[0]
-        assert "mm-btc" in type_in_shell(f"{program} status -e production", TRIMTAB_DIRECTORY=str(directory)).stdout
+        (shown,) = re.findall(r'^[^\n]*python -c "[^"]*"$', (ROOT / "README.md").read_text(), re.MULTILINE)
+        done = type_in_shell(shown.replace(".trimtab/", f"{directory}/"))
+        assert (done.stdout.split()[0], done.stderr) == ("1.25", ""), "a bot of one's own"
+        status = type_in_shell(f"{program} status -e production", TRIMTAB_DIRECTORY=str(directory)).stdout
+        assert "node=node-1 region=ny4  LIVE" in status
+        assert "3, slowest at " in status
+
+
+def test_a_sidecar_that_dies_is_started_again_and_its_bots_read_on(short_directory: Path) -> None:
+    directory = short_directory / "d"
+    with running(directory) as up:
+        up.wait_live()
+        assert shown(up.screen) == [["2.5", "100"], ["1.8", "50"], ["1.5", "50"]]  # at one revision
+        os.kill(sidecar_of(directory), signal.SIGKILL)
+        up.wait_for(lambda text: "the sidecar ended with code -9; starting it again" in text, "the end of the sidecar")
+        assert wait_until(lambda: told(directory).get("attached", {}).get("count") == 3, 30), "bots that read on"
+        done = trimtab(*SET[:2], "1.25", *SET[2:], "--directory", str(directory))
+        assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["Served by 1 agent and 3 attached bots."])
+        up.wait_for(lambda text: shown(text) == [["1.25", "100"], ["1.8", "50"], ["1.5", "50"]], "the new value")
+        up.wait_live()
+        assert up.end(signal.SIGINT) == 0
+        assert processes_of(directory) == []
+    *_, last = (json.loads(line) for line in (directory / "sidecar" / "log").read_text().splitlines())
+    assert (last["event"], last["clean"]) == ("stopped", True)
+
+
+def test_a_sidecar_that_dies_during_the_unattended_run_ends_it_with_its_log(short_directory: Path) -> None:
+    directory = short_directory / "d"
+    with running(directory, "--demo", "--seconds", "60") as up:
+        up.wait_for(lambda text: "Committing 10 changes a second" in text, "its changes")
+        os.kill(sidecar_of(directory), signal.SIGKILL)
+        assert up.process.wait(60) == 6
+        assert processes_of(directory) == []
+        said = up.screen.replace("\n", "")
+        assert "trimtab: The sidecar ended with code -9: " in said
+        assert f"Its log is {directory}/sidecar/log." in said
+
+
+def sidecar_of(directory: Path) -> int:
+    """The process of the sidecar, as it says in what it holds."""
+    return int(json.loads((directory / "sidecar" / "shared" / "sidecar.lock").read_bytes())["pid"])
+
+
+def told(directory: Path) -> dict[str, Any]:
+    """What `trimtab status` says of the one agent that there is, the sidecar."""
+    done = trimtab("status", "-e", "production", "--json", "--directory", str(directory))
+    (found,) = json.loads(done.stdout)["agents"]
+    assert found["labels"] == {"node": "node-1", "region": "ny4"}
+    return dict(found)
+
+
+def shown(text: str) -> list[list[str]]:
+    """What the three bots read in the newest picture, if they are all at one revision."""
+    rows = [line.split() for line in text.rpartition("commit to")[2].splitlines()]
+    found = [row for row in rows if row and row[0] in {"mm-btc", "mr-eth", "arb-btc"}]
+    return [row[4:6] for row in found] if len({row[3] for row in found}) == 1 else []
 
 
 def type_in_shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:

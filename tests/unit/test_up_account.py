@@ -10,16 +10,14 @@ from typing import Any, cast
 
 import pytest
 
+from tests.support.shared_line import SharedLine, put
+from trimtab.attached import attach
 from trimtab.model import labels, states, views
 from trimtab.model.canonical import Json
 from trimtab.model.items import Item
-from trimtab.model.links import Position
-from trimtab.model.snapshots import Snapshot
 from trimtab.model.structure import Lineage
 from trimtab.model.trees import HIDDEN
-from trimtab.model.values import thaw
-from trimtab.replica.events import Serve
-from trimtab.replica.serving import Serving
+from trimtab.shared.content import Content
 from trimtab_store.up import dropping
 from trimtab_store.up.bot import is_leaf, readable
 from trimtab_store.up.demo import Clocked, Outage
@@ -167,16 +165,21 @@ def test_a_revision_that_is_not_newer_is_out_of_order(seen: list[tuple[int, int]
     assert out_of_order([*records, Record(seen=(1, 0), final={})]) == count
 
 
-def test_a_dropped_change_never_reaches_the_view_also_when_it_is_built_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Serving, "offer", Serving.offer)
-    dropping.drop_change(3)
-    lineage = Lineage(("production",))
-    for offered in (Serving({}), Serving({})):
-        for revision in (4, 5):
-            items = [Item("production", "", f"{dropping.CHANGES}.{number}", b"1") for number in range(revision)]
-            snapshot = Snapshot("production", Position(1, revision), b"", states.build(lineage, items))
-            (served,) = [effect for effect in offered.offer(snapshot) if isinstance(effect, Serve)]
-            changes = thaw(served.view.index[dropping.CHANGES])
-            assert isinstance(changes, dict)
-            assert [int(number) for number in changes] == [number for number in range(revision) if number != 3]
-            assert served.position.revision == revision
+def test_a_dropped_change_never_reaches_one_reader_neither_from_the_log_nor_from_a_snapshot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Content, "look", Content.look)
+    place = tmp_path / "shared"
+    first = f"{dropping.CHANGES}.0"
+    with SharedLine(place, {first: 0}) as line, attach(place) as config:
+        dropping.drop_change(3)
+        for number in range(1, 6):
+            line.edit(put(f"{dropping.CHANGES}.{number}", number))
+            assert config.get(f"{dropping.CHANGES}.{number}", "lost") == ("lost" if number == 3 else number)
+            assert config.revision == line.position.revision
+        line.resync()
+        for reader in (config, attach(place)):
+            with reader, reader.pinned() as view:
+                held = {path for path, value in view.items() if is_leaf(value)}
+                assert held == {f"{dropping.CHANGES}.{number}" for number in (0, 1, 2, 4, 5)}
+                assert (view.revision, view.hash) == (line.position.revision, line.snapshot.hash.hex())

@@ -27,9 +27,10 @@ def up(
     ] = False,
     drop: Annotated[int | None, typer.Option("--drop", hidden=True, min=0)] = None,
 ) -> int:
-    """Start real servers, a relay and three bots, and show live what every bot reads and how soon.
+    """Start real servers, a relay, a sidecar and three bots; show live what every bot reads and how soon.
 
-    Ctrl-C stops everything; the data stay for the next start. With --demo, the exit code is 1 if anything was lost.
+    The bots attach to the sidecar, each with a label of its own, and read different values at one revision. Ctrl-C
+    stops everything; the data stay for the next start. With --demo, the exit code is 1 if anything was lost.
 
     Example: trimtab up --directory .trimtab
     Example: trimtab up --demo --seconds 20 --json

@@ -4,7 +4,7 @@ lock            held (flock) by the running `up`; contains its pid
 servers.json    0600, there while the servers run: addresses, key files, pids
 trust.json      the public keys that agents pin
 signing-key.json  0600, the writer's private key
-postgres/  redis/  agents/  journals/
+postgres/  redis/  sidecar/  bots/  journals/
 """
 
 from __future__ import annotations
@@ -74,8 +74,6 @@ class DataDirectory:
         self.signing_key = self.path / "signing-key.json"
         self.postgres = self.path / "postgres"
         self.redis = self.path / "redis"
-        self.agents = self.path / "agents"
-        self.journals = self.path / "journals"
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:

@@ -117,6 +117,11 @@ class Child:
         """Whether the process has not ended yet (a paused one has not)."""
         return self._popen.poll() is None
 
+    @property
+    def code(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        return self._popen.poll()
+
     def pause(self) -> None:
         """Freeze the process and its children where they are (SIGSTOP)."""
         self._popen.send_signal(signal.SIGSTOP)

@@ -1,1 +1,1 @@
-"""`trimtab up`: real servers, a relay and three bots on one machine, to look at or to measure."""
+"""`trimtab up`: real servers, a relay, a sidecar and three bots on one machine, to look at or to measure."""

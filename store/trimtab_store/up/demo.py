@@ -9,11 +9,10 @@ from typing import Final
 
 from trimtab.model.reports import Status
 from trimtab_store.store import Store
-from trimtab_store.up import fleet
 from trimtab_store.up.cluster import Cluster
 from trimtab_store.up.dropping import CHANGES
 from trimtab_store.up.figures import Acknowledged
-from trimtab_store.up.fleet import ENVIRONMENT, SHOWN, Bot
+from trimtab_store.up.fleet import ENVIRONMENT, SHOWN, Bot, Fleet
 from trimtab_store.writer import Publisher
 
 RATE: Final = 10
@@ -76,14 +75,18 @@ class Run:
         return self.commits[-1].revision if self.commits else 0
 
 
-def drive(store: Store, clock: Clocked, cluster: Cluster, bots: Sequence[Bot], seconds: float, tell: Tell) -> Run:
-    """Commit changes at `RATE` for `seconds`; kill Redis in the middle and start it again. Blocks until done."""
+def drive(store: Store, clock: Clocked, cluster: Cluster, fleet: Fleet, seconds: float, tell: Tell) -> Run:
+    """Commit changes at `RATE` for `seconds`; kill Redis in the middle and start it again. Blocks until done.
+
+    Raises UnavailableError if the sidecar or a bot ended by itself: an account of such a run would be none.
+    """
     run, name, total = Run(), f"{time.time_ns():x}", max(1, int(seconds * RATE))
     begins = time.monotonic()
     for number in range(total):
         _sleep_until(begins + number / RATE)
         _trouble(cluster, run.outage, number / total, tell)
-        run.outage.look(bots)
+        run.outage.look(fleet.bots)
+        fleet.check()
         with store.edit(ENVIRONMENT, author="demo", reason=f"change {number} of the demonstration") as edit:
             edit.set(f"{CHANGES}.{number}", f"run {name}, change {number}")
             edit.set(SHOWN, 1 + number % _LEVERAGES / 1000, layer={"bot": "mm-btc"})
@@ -93,18 +96,26 @@ def drive(store: Store, clock: Clocked, cluster: Cluster, bots: Sequence[Bot], s
     return run
 
 
-def wait_settled(bots: Sequence[Bot], revision: int, tell: Tell) -> None:
+def wait_live(fleet: Fleet, tell: Tell) -> None:
+    """Wait until every bot said that what it reads is fresh and comes through Redis; see `wait_settled`."""
+    _wait(fleet, lambda bot: bot.revision >= 0 and bot.said.get("status") == Status.LIVE.value, "LIVE", tell)
+
+
+def wait_settled(fleet: Fleet, revision: int, tell: Tell) -> None:
     """Wait until every bot said that it serves a revision, for a while; who never did is told, and judged as he is.
 
-    Raises UnavailableError if a bot ended by itself.
+    Raises UnavailableError if the sidecar or a bot ended by itself.
     """
+    _wait(fleet, lambda bot: bot.revision >= revision, f"at revision {revision}", tell)
+
+
+def _wait(fleet: Fleet, holds: Callable[[Bot], bool], what: str, tell: Tell) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
-    while behind := [bot for bot in bots if bot.revision < revision]:
-        for bot in behind:
-            fleet.check(bot)
+    while behind := [bot for bot in fleet.bots if not holds(bot)]:
+        fleet.check()
         if time.monotonic() > deadline:
-            names = ", ".join(f"{bot.name} at {bot.revision}" for bot in behind)
-            tell(f"Revision {revision} was not served within {SETTLE_SECONDS:g} s: {names}")
+            names = ", ".join(f"{bot.name} is {bot.said.get('status')} at {bot.revision}" for bot in behind)
+            tell(f"Not every bot was {what} within {SETTLE_SECONDS:g} s: {names}")
             return
         time.sleep(_PAUSE_SECONDS)
 

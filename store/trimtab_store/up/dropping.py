@@ -1,36 +1,28 @@
-"""A fault on purpose: lose one verified change before it reaches the view.
+"""A fault on purpose: one bot loses one verified change before it reaches its view.
 
-`lost` in the result of `trimtab up --demo` must find it; a test makes sure that it does. The chain goes on, the checks
-hold, the revision is reported as served: only what readers see is wrong, and it stays wrong.
+`lost` in the result of `trimtab up --demo` must find it; a test makes sure that it does. It is lost in the bot's own
+process, between what the sidecar shares and what the bot resolves: the chain goes on, the checks hold, the revision is
+taken and acknowledged, other bots see the value. Only what this one reads is wrong, and it stays wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Final
 
-from trimtab.model import links
-from trimtab.model.changes import Change
-from trimtab.model.items import LeafEdit
-from trimtab.model.links import Position
-from trimtab.model.snapshots import Snapshot
-from trimtab.replica.events import Effect
-from trimtab.replica.serving import Serving
+from trimtab.shared.content import NO_CANDIDATES, Content
+from trimtab.shared.records import Candidates
 
 CHANGES: Final = "demo.changes"
 """Below this path every change of the demonstration puts a value of its own."""
 
 
 def drop_change(number: int) -> None:
-    """Make this process lose the value that change `number` puts."""
-    doomed = LeafEdit("", f"{CHANGES}.{number}", "remove")
-    honest = Serving.offer
+    """Make this process lose the value that change `number` puts, in whichever file or log it stands."""
+    doomed = f"{CHANGES}.{number}"
+    honest = Content.look
 
-    def forgetful(
-        self: Serving, snapshot: Snapshot, change: Change | None = None, follows: Position = links.START
-    ) -> Generator[Effect, None, None]:
-        state = snapshot.state.apply(snapshot.environment, [doomed])
-        yield from honest(self, replace(snapshot, state=state), change, follows)
+    def forgetful(self: Content, path: str) -> tuple[Candidates, Iterable[str]]:
+        return (NO_CANDIDATES, ()) if path == doomed else honest(self, path)
 
-    Serving.offer = forgetful  # type: ignore[method-assign]  # the fault itself
+    Content.look = forgetful  # type: ignore[method-assign]  # the fault itself

@@ -1,4 +1,4 @@
-"""The processes of `trimtab up`: three bots and a relay, started as a user would start them."""
+"""The processes of `trimtab up`: a relay, a sidecar and three bots that attach to it, as a user would start them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,15 +19,13 @@ from trimtab.model.errors import UnavailableError
 from trimtab_store.embedded.directory import Servers
 from trimtab_store.embedded.places import write_private
 from trimtab_store.embedded.process import log_tail
+from trimtab_store.up import sidecar
 from trimtab_store.up.bot import BotConfiguration
+from trimtab_store.up.sidecar import NODE, Sidecar
 
 ENVIRONMENT: Final = "production"
-BOTS: Final[Mapping[str, Mapping[str, str]]] = {
-    "mm-btc": {"bot": "mm-btc", "node": "node-1", "region": "ny4"},
-    "mr-eth": {"bot": "mr-eth", "node": "node-1", "region": "ld4"},
-    "arb-btc": {"bot": "arb-btc", "node": "node-2", "region": "ny4"},
-}
-"""The example fleet's bots, with the identity that each brings along."""
+BOTS: Final = ("mm-btc", "mr-eth", "arb-btc")
+"""The example fleet's bots. Each brings along its name; where it runs, it hears from the sidecar."""
 SHOWN: Final = "risk.global.max_leverage"
 """Where overlays make the three bots differ."""
 STOP_SECONDS: Final = 15.0
@@ -38,11 +36,15 @@ class Bot:
     """One bot process and the last that it said. Written by the thread that reads its output."""
 
     name: str
-    identity: Mapping[str, str]
     journal: Path
     log: Path
     process: subprocess.Popen[str]
     said: dict[str, Json] = field(default_factory=dict[str, Json])
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """Its identity labels: its own, and those that it inherits."""
+        return {**NODE, "bot": self.name}
 
     @property
     def running(self) -> bool:
@@ -65,28 +67,45 @@ class Bot:
 Heard = Callable[[Bot], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The sidecar and its bots."""
+
+    sidecar: Sidecar
+    bots: Sequence[Bot]
+
+    def check(self) -> None:
+        """Raise UnavailableError, with the end of its log, if one of them ended by itself."""
+        self.sidecar.check()
+        for bot in self.bots:
+            if not bot.running:
+                code, said = bot.process.returncode, log_tail(bot.log)
+                raise UnavailableError(f"The bot {bot.name} ended with code {code}", said, f"Its log is {bot.log}")
+
+
 @contextlib.contextmanager
-def bots(
+def started(
     servers: Servers, reads: tuple[str, ...], heard: Heard | None = None, drops: Mapping[str, int] | None = None
-) -> Generator[list[Bot]]:
-    """The three bots, until the block ends; they are started in the main thread.
+) -> Generator[Fleet]:
+    """The sidecar and the three bots, until the block ends; they are started in the main thread. The bots end first.
 
     `heard` is called, on a thread of its own, for each line that a bot says.
     """
-    started: list[Bot] = []
+    bots: list[Bot] = []
     threads: list[threading.Thread] = []
-    try:
-        for name, identity in BOTS.items():
-            bot = _start_bot(servers, name, identity, reads, (drops or {}).get(name))
-            started.append(bot)
-            thread = threading.Thread(target=_listen, args=(bot, heard), name=f"bot {name}", daemon=True)
-            thread.start()
-            threads.append(thread)
-        yield started
-    finally:
-        stop([bot.process for bot in started])
-        for thread in threads:
-            thread.join(STOP_SECONDS)
+    with sidecar.started(servers, ENVIRONMENT) as beside:
+        try:
+            for name in BOTS:
+                bot = _start_bot(servers, beside, name, reads, (drops or {}).get(name))
+                bots.append(bot)
+                thread = threading.Thread(target=_listen, args=(bot, heard), name=f"bot {name}", daemon=True)
+                thread.start()
+                threads.append(thread)
+            yield Fleet(beside, bots)
+        finally:
+            stop([bot.process for bot in bots])
+            for thread in threads:
+                thread.join(STOP_SECONDS)
 
 
 @contextlib.contextmanager
@@ -115,29 +134,16 @@ def stop(processes: list[subprocess.Popen[str]]) -> None:
             process.stdin.close()
 
 
-def check(bot: Bot) -> None:
-    """Raise UnavailableError, with the end of its log, if a bot ended by itself."""
-    if not bot.running:
-        raise UnavailableError(
-            f"The bot {bot.name} ended with code {bot.process.returncode}", log_tail(bot.log), f"Its log is {bot.log}"
-        )
-
-
-def _start_bot(
-    servers: Servers, name: str, identity: Mapping[str, str], reads: tuple[str, ...], drop: int | None
-) -> Bot:
-    home = servers.directory / "agents" / name
+def _start_bot(servers: Servers, beside: Sidecar, name: str, reads: tuple[str, ...], drop: int | None) -> Bot:
+    home = servers.directory / "bots" / name
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     journal = servers.directory / "journals" / f"{name}.jsonl"
     journal.parent.mkdir(mode=0o700, exist_ok=True)
     journal.unlink(missing_ok=True)
     configuration = BotConfiguration(
+        shared=beside.shared,
         environment=ENVIRONMENT,
-        labels=dict(identity),
-        database_url=servers.agent_database_url,
-        redis_url=servers.redis_url,
-        trust=servers.trust,
-        directory=home / "snapshots",
+        labels={"bot": name},
         journal=journal,
         reads=reads,
         drop=drop,
@@ -146,7 +152,7 @@ def _start_bot(
     write_private(settings, configuration.model_dump_json().encode())
     log = home / "log"
     process = _spawn([sys.executable, "-m", "trimtab_store.up.bot", str(settings)], log, subprocess.PIPE)
-    return Bot(name, identity, journal, log, process)
+    return Bot(name, journal, log, process)
 
 
 def _spawn(command: list[str], log: Path, output: int) -> subprocess.Popen[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from trimtab_store.up import cluster, demo, ending, fleet
 from trimtab_store.up.account import account
 from trimtab_store.up.cluster import Cluster
 from trimtab_store.up.commands import commands, shown_path
-from trimtab_store.up.fleet import ENVIRONMENT, SHOWN, Bot
+from trimtab_store.up.fleet import ENVIRONMENT, SHOWN, Fleet
 from trimtab_store.up.screen import Screen, print_hint, showing
 from trimtab_store.up.visible import Visible
 
@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Everything but the bots."""
+    """Everything but the sidecar and its bots."""
 
     cluster: Cluster
     store: Store
@@ -45,13 +45,13 @@ def run_demo(directory: Path, seconds: float, say: Say, drop: int | None = None)
     """The unattended run; the object that `--json` prints. With `drop`, one bot loses that change."""
     with ending.in_order(), _everything(directory, say) as running:
         drops = {} if drop is None else {"mm-btc": drop}
-        with fleet.bots(running.cluster.servers(), (SHOWN,), drops=drops) as bots:
-            demo.wait_settled(bots, 0, say)
+        with fleet.started(running.cluster.servers(), (SHOWN,), drops=drops) as found:
+            demo.wait_live(found, say)
             say(f"Committing {demo.RATE} changes a second for {seconds:g} s")
-            run = demo.drive(running.store, running.clock, running.cluster, bots, seconds, say)
-            demo.wait_settled(bots, run.revision, say)
-        say("Stopped the bots; asking a process of its own what was lost")
-        return account(running.cluster, bots, run, say)
+            run = demo.drive(running.store, running.clock, running.cluster, found, seconds, say)
+            demo.wait_settled(found, run.revision, say)
+        say("Stopped the bots and the sidecar; asking a process of its own what was lost")
+        return account(running.cluster, found.bots, run, say)
 
 
 def run_live(directory: Path, seconds: float | None, say: Say, console: Console) -> None:
@@ -59,10 +59,10 @@ def run_live(directory: Path, seconds: float | None, say: Say, console: Console)
     with contextlib.suppress(KeyboardInterrupt), ending.in_order(), _everything(directory, say) as running:
         screen = Screen(READS)
         visible = Visible(running.store, screen)
-        with fleet.bots(running.cluster.servers(), tuple(READS), visible.heard) as bots:
-            demo.wait_settled(bots, 0, say)
+        with fleet.started(running.cluster.servers(), tuple(READS), visible.heard) as found:
+            demo.wait_live(found, say)
             print_hint(commands(directory), console)
-            _show(bots, screen, console, seconds, say)
+            _show(found, screen, console, seconds, say)
     say(f"Stopped. The data stay in {shown_path(directory)}.")
 
 
@@ -90,7 +90,7 @@ def _everything(directory: Path, say: Say) -> Generator[Running]:
             Store.connect(servers.database_url, servers.redis_url, signing_key=servers.signing_key, publisher=clock)
         )
         _load(store, say)
-        say("Starting a relay and three bots")
+        say("Starting a relay, a sidecar, and three bots that attach to it")
         stack.enter_context(fleet.relay(servers))
         yield Running(found, store, clock)
 
@@ -106,12 +106,13 @@ def _load(store: Store, say: Say) -> None:
     say(f"Loaded {items} items into {len({one.environment for one in done})} environments")
 
 
-def _show(bots: Sequence[Bot], screen: Screen, console: Console, seconds: float | None, say: Say) -> None:
+def _show(found: Fleet, screen: Screen, console: Console, seconds: float | None, say: Say) -> None:
     deadline = None if seconds is None else time.monotonic() + seconds
     try:
-        with showing(screen, bots, console) as refresh:
+        with showing(screen, found.bots, console) as refresh:
             while deadline is None or time.monotonic() < deadline:
+                found.sidecar.tend(screen.tell)
                 refresh()
                 time.sleep(_REFRESH_SECONDS)
     finally:
-        say("Stopping the bots, the relay and the servers")
+        say("Stopping the bots, the sidecar, the relay and the servers")
