@@ -10,56 +10,31 @@ the other way: `close`, the end of the `with` block, or the end of the interpret
 
 from __future__ import annotations
 
-import atexit
-import os
-import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Final, Literal, Self, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import Literal, Self, TypeVar
 
 from trimtab import clock, settings, sources
-from trimtab.binding import Binding, Bindings
-from trimtab.face import AgentFace
-from trimtab.follower import Follower
-from trimtab.model import documents
+from trimtab.binding import Binding
+from trimtab.connected import Connected
 from trimtab.model.errors import UnavailableError
 from trimtab.model.reports import Refusal, Status
 from trimtab.model.statements import Trust
 from trimtab.pending import ChangeEvent, Subscription
-from trimtab.reader import Held, Reader
-from trimtab.standing import Plan, Seed, Sources, Standing
-from trimtab.starting import first_view
-from trimtab.subscriptions import Changes, Subscriptions
-from trimtab.threads import Life
+from trimtab.standing import OpenSources
+from trimtab.subscriptions import Changes
 
 T = TypeVar("T")
-OpenSources: TypeAlias = Callable[[Plan, bool], Sources]
-"""Opens what a plan follows from; the flag says whether the directory may be used."""
-_CLOSE_SECONDS: Final = 5.0
 
 
-class Agent(Reader):
+class Agent(Connected):
     """Follows one environment, and serves what its bot reads. Made by `connect`; safe to use from any thread.
 
     Reading costs about two dict look-ups, takes no lock, and never fails because a server does: `status` and
     `staleness_seconds` tell how far it can be trusted.
     """
-
-    def __init__(self, plan: Plan, open_sources: OpenSources) -> None:
-        """Use `connect`."""
-        self._plan = plan
-        self._open_sources = open_sources
-        self._bindings = Bindings()
-        self._subscriptions = Subscriptions()
-        self._news = threading.Condition()
-        self._standing = Standing()
-        self._life: Life | None = None
-        self._closed = False
-        self._inherited: tuple[Seed, ...] = ()  # one in a forked child that does not follow yet
-        self.start_reading()
 
     @classmethod
     def connect(  # noqa: PLR0913 - each has a name, a default and a variable
@@ -103,13 +78,7 @@ class Agent(Reader):
         )
         deadline = time.monotonic() + given.timeout
         agent = cls(sources.plan(given), open_sources or sources.opener(given))
-        agent._start(keep=True)
-        try:
-            first_view(agent._look, agent._news, given, deadline)
-        except BaseException:
-            agent.close(seconds=max(0.1, deadline - time.monotonic()))
-            raise
-        _connected.add(agent)
+        agent._begin(given, deadline)
         return agent
 
     # -- reading, beyond agent[path], get, in, pinned, revision, epoch and hash of `Reader` ---------------------------
@@ -164,15 +133,6 @@ class Agent(Reader):
         """What models refuse: of the served view, and with `hold="all"` of the one that is held back."""
         return (*self._bindings.refusals(), *self._standing.held)
 
-    def max_staleness(self, path: str) -> float:
-        """How stale the category of a path may become before its reader should care, in seconds."""
-        return documents.max_staleness(path.partition(".")[0])
-
-    @property
-    def too_stale(self) -> tuple[str, ...]:
-        """The categories of the served view that are staler now than `max_staleness` allows."""
-        return documents.too_stale(self.held.view.categories(), self.staleness_seconds)
-
     # -- news ----------------------------------------------------------------------------------------------------------
 
     def on_change(self, pattern: str, callback: Callable[[ChangeEvent], object]) -> Subscription:
@@ -208,77 +168,7 @@ class Agent(Reader):
                     return False
                 self._news.wait(left)
 
-    # -- life ----------------------------------------------------------------------------------------------------------
-
-    def close(self, seconds: float = _CLOSE_SECONDS) -> None:
-        """Stop following, say goodbye to the fleet, and record a clean stop. What was read last stays readable."""
-        with self._news:
-            life, self._life, self._closed = self._life, None, True
-            self._news.notify_all()
-        if life is not None:
-            life.stop(seconds)
-        self._subscriptions.end()
-        _connected.discard(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return (
             f"Agent({self._plan.environment!r}, revision={self.revision}, status={self._standing.status(clock.now())})"
         )
-
-    def _start(self, *, keep: bool, seed: Seed | None = None) -> None:
-        opened = self._open_sources(self._plan, keep)
-        face = AgentFace(self, self._bindings, self._subscriptions, self._note)
-        self._life = Life(Follower(self._plan, opened, face, seed))
-
-    def _ensure(self) -> None:
-        """In a forked child: follow from now on. Anywhere else there is nothing to do."""
-        if self._inherited:
-            with self._news:
-                seeds, self._inherited = self._inherited, ()
-                for seed in () if self._closed else seeds:
-                    self._start(keep=False, seed=seed)
-
-    def _note(self, standing: Standing | None) -> None:
-        with self._news:
-            self._standing = standing or self._standing
-            self._news.notify_all()
-
-    def _look(self) -> tuple[Held, Standing]:
-        return self.held, self._standing
-
-    def _after_fork(self) -> None:
-        """In a forked child: nothing of the parent's is touched, and what it served stays readable."""
-        life, self._life = self._life, None
-        self._news = threading.Condition()
-        self._bindings.after_fork()
-        self._subscriptions.after_fork()
-        self._standing = Standing(labels=self._standing.labels)
-        if life is not None:
-            self._plan = sources.renamed(self._plan)
-            self._inherited = (life.abandon(),)
-
-
-_connected: weakref.WeakSet[Agent] = weakref.WeakSet()
-
-
-def _fork_happened() -> None:
-    for agent in list(_connected):
-        agent._after_fork()  # noqa: SLF001 - one part with Agent
-
-
-def _interpreter_ends() -> None:
-    """An end without `close` is a clean one if the interpreter gets this far."""
-    for agent in list(_connected):
-        agent.close()
-
-
-os.register_at_fork(after_in_child=_fork_happened)
-atexit.register(_interpreter_ends)

@@ -13,14 +13,15 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, overload
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar, overload
 
 from trimtab import clock
 from trimtab.attach_following import TROUBLE
 from trimtab.attach_taking import Taking, attached
 from trimtab.attach_view import labels_of
-from trimtab.model import documents, layers
+from trimtab.followed import Followed
+from trimtab.model import layers
 from trimtab.model.errors import UnavailableError
 from trimtab.model.reports import Refusal, Status
 from trimtab.model.resolution import ABSENT
@@ -76,7 +77,7 @@ def attach(
         time.sleep(_PAUSE)
 
 
-class Attached(Taking):
+class Attached(Taking, Followed):
     """Reads a shared directory; made by `attach`. Safe to use from any thread, and in forked children.
 
     The interface is that of an `Agent` (`trimtab.reading.Reading`); `poll` gives change events.
@@ -188,15 +189,6 @@ class Attached(Taking):
         self._look()
         return () if self._bindings is None else self._bindings.refusals()
 
-    def max_staleness(self, path: str) -> float:
-        """How stale the category of a path may become before its reader should care, in seconds."""
-        return documents.max_staleness(path.partition(".")[0])
-
-    @property
-    def too_stale(self) -> tuple[str, ...]:
-        """The categories of the served view that are staler now than `max_staleness` allows."""
-        return documents.too_stale(self.held.view.categories(), self.staleness_seconds)
-
     # -- news ----------------------------------------------------------------------------------------------------------
 
     def poll(self) -> list[ChangeEvent]:
@@ -250,14 +242,6 @@ class Attached(Taking):
             self._receipts.closed()
         self._news.end()
         attached.discard(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"Attached({self._given[0]!r}, revision={self._held.position.revision})"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from trimtab.errands import ReportingFeed, ReportingPushFeed
 from trimtab.feeds.disk import DiskFeed
@@ -40,6 +40,10 @@ class Sources:
     redis: ReportingPushFeed | None = None
     disk: DiskFeed | None = None
     lacking: str = ""
+
+
+OpenSources: TypeAlias = Callable[[Plan, bool], Sources]
+"""Opens what a plan follows from; the flag says whether the directory may be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ from typing import Any, Final
 from aiohttp.typedefs import Handler
 
 from trimtab import sources
-from trimtab.agent import OpenSources
 from trimtab.follower import Follower
 from trimtab.model.errors import SettingError
+from trimtab.standing import OpenSources
 from trimtab_sidecar import logs
 from trimtab_sidecar.attachments import Attachments
 from trimtab_sidecar.holding import Holding
