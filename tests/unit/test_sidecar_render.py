@@ -204,6 +204,35 @@ async def test_a_failed_render_keeps_the_old_file_and_is_reported_until_it_works
     await until(lambda: not rendering.alarm)
 
 
+async def test_a_template_that_changes_is_rendered_without_a_new_revision(
+    rendering: Rendering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renders, "LOOK_SECONDS", 0.02)
+    await rendering.start(then=f"touch {rendering.folder}/told")
+    await until((rendering.folder / "told").exists)
+    rendering.template.write_text("{% include 'part.j2' %} {{ revision }}")
+    await until(lambda: "TemplateNotFound" in rendering.alarm)
+    assert rendering.leverage == 2.0
+    part = rendering.folder / "part.j2"
+    part.write_text("one")
+    await until(lambda: rendering.target.read_text() == f"one {rendering.world.revision}")
+    part.write_text("another")
+    await until(lambda: rendering.target.read_text() == f"another {rendering.world.revision}")
+    await until(lambda: not rendering.alarm)
+    swapped = rendering.folder / "new.j2"  # as an editor, or Kubernetes, replaces a file
+    swapped.write_text("replaced")
+    swapped.replace(rendering.template)
+    await until(lambda: rendering.target.read_text() == "replaced")
+    same = rendering.count("same")
+    rendering.template.write_text("replaced")
+    await until(lambda: rendering.count("same") > same)
+    part.unlink()  # which is included no more
+    await until(lambda: rendering.count("same") > same + 1)
+    same = rendering.count("same")
+    await asyncio.sleep(0.2)
+    assert rendering.count("same") == same, "without a change nothing is rendered"
+
+
 async def test_a_check_that_says_no_keeps_the_old_file(rendering: Rendering) -> None:
     check = rendering.folder / "check.py"
     check.write_text(

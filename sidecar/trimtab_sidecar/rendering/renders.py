@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from trimtab.model import layers
@@ -15,6 +16,8 @@ from trimtab_sidecar.rendering.target import Target
 from trimtab_sidecar.rendering.templates import Template
 from trimtab_sidecar.settings import Render
 
+LOOK_SECONDS: Final = 1.0
+"""So often templates are looked at: who changes one does not wait for the next revision."""
 AGAIN_SECONDS: Final = 5.0
 """What failed is tried again so soon, also where nothing is new: a disk has room again, a bot has started."""
 
@@ -53,15 +56,23 @@ class _File:
         self._owed = False  # the file was replaced, and whoever should be told of it was not
 
     async def run(self) -> None:
-        """Render at every revision, and again where it failed."""
+        """Render at every revision, where the template is another one, and again where it failed."""
         while True:
             news = self._node.news
             failed = self._node.has_data and not await self._try()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_SECONDS if failed else None):
+                    await self._cause(news)
+
+    async def _cause(self, news: asyncio.Event) -> None:
+        """Wait for a revision, or for another template."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
                     await news.wait()
-            except TimeoutError:
-                continue
+                    return
+            if await asyncio.to_thread(self._template.changed):
+                return
 
     async def _try(self) -> bool:
         """Render once; whether everything that is owed was done."""

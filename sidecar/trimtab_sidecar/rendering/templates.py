@@ -12,9 +12,9 @@ import re
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateSyntaxError, UndefinedError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError, UndefinedError
 from jinja2 import Template as JinjaTemplate
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -27,7 +27,10 @@ from trimtab_sidecar.rendering import tree
 from trimtab_sidecar.rendering.tree import Seen, Tree
 
 MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_USED: Final = 256
+"""Files of one template that are looked at for changes."""
 _REQUIRED: Final = object()
+Stamp: TypeAlias = tuple[int, int, int]
 _NAMED: Final = re.compile(r"'([^']*)'")
 
 
@@ -36,8 +39,9 @@ class Template:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._loader = _Loader(path)
         self._environment = ImmutableSandboxedEnvironment(
-            loader=FileSystemLoader(path.parent),
+            loader=self._loader,
             undefined=StrictUndefined,
             autoescape=False,
             keep_trailing_newline=True,
@@ -46,8 +50,13 @@ class Template:
         self._environment.filters["items"] = _items
         self._known: tuple[str, JinjaTemplate] | None = None
 
+    def changed(self) -> bool:
+        """Whether it, or a file that it has included, is another one than was rendered last. Runs on any thread."""
+        return any(_stamp(path) != stamp for path, stamp in self._loader.used.items())
+
     def render(self, environment: str, position: Position, view: View) -> bytes:
         """The whole file. Raises `ValidationError`; whatever a template does, nothing else. Runs on any thread."""
+        self._loader.begin()
         source = self._source()
         try:
             text = self._compiled(source).render(
@@ -81,6 +90,36 @@ class Template:
 
     def _refused(self, why: str) -> ValidationError:
         return ValidationError(f"The template {self.path} cannot be rendered", why, "Correct it, or the configuration")
+
+
+class _Loader(FileSystemLoader):
+    """Notes which files were used, and which of their contents: what stands there before one is read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.parent)
+        self._path = path
+        self.used: dict[Path, Stamp | None] = {}
+
+    def begin(self) -> None:
+        """A rendering begins; what it includes, and is in Jinja's memory already, is looked at again by Jinja."""
+        if len(self.used) > MAX_USED:  # names that are made up as a template goes along
+            self.used.clear()
+        self.used.update({path: _stamp(path) for path in (*self.used, self._path)})
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        """See `jinja2.BaseLoader.get_source`."""
+        path = self._path.parent / template
+        self.used[path] = _stamp(path)
+        return super().get_source(environment, template)
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """What tells one content of a file from the next; None where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _lookup(view: View) -> Callable[..., Any]:
