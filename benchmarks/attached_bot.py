@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bare_bot import collections
-from benchmarks.children import asked_as_child, tell, told
+from benchmarks.children import tell, told, told_at_start
 
 LABELS = {"bot": "mm-btc"}
 
@@ -93,9 +93,7 @@ def reading_busily(directory: str, path: str, warm: list[str]) -> None:
 
 def main() -> int:
     """Play the role that is asked for."""
-    arguments = asked_as_child()
-    assert arguments is not None, "this is started by another benchmark"
-    role, *rest = arguments
+    role, *rest = told_at_start()
     roles: dict[str, Any] = {
         "attaching": attaching,
         "importing": importing,

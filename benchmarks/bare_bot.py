@@ -7,7 +7,7 @@ import importlib
 import sys
 import time
 
-from benchmarks.children import asked_as_child, tell
+from benchmarks.children import tell, told_at_start
 
 
 def collections(rounds: int) -> list[float]:
@@ -23,9 +23,7 @@ def collections(rounds: int) -> list[float]:
 
 def main() -> int:
     """Import what is named, and collect."""
-    arguments = asked_as_child()
-    assert arguments is not None, "this is started by another benchmark"
-    names, rounds = arguments
+    names, rounds = told_at_start()
     for name in names:
         importlib.import_module(name)
     ours = sorted(name for name in sys.modules if name.startswith(("trimtab", "benchmarks.fixtures")))

@@ -70,6 +70,13 @@ def asked_as_child() -> list[Any] | None:
     return found
 
 
+def told_at_start() -> list[Any]:
+    """In a module that is only ever a child: the arguments."""
+    found = asked_as_child()
+    assert found is not None, "this is started by another benchmark"
+    return found
+
+
 def tell(said: Any) -> None:
     """In a child: tell the parent something."""
     sys.stdout.write(json.dumps(said) + "\n")

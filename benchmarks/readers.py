@@ -18,7 +18,7 @@ import orjson
 import psycopg
 import redis
 
-from benchmarks.children import asked_as_child, tell, told
+from benchmarks.children import tell, told, told_at_start
 from trimtab import Agent
 from trimtab.model.statements import Trust
 
@@ -135,9 +135,7 @@ KINDS: Final = {"agents": agent, "receivers": receiver, "verifiers": verifier, "
 
 def main() -> int:
     """So many readers of one kind; at the end they tell what each saw when."""
-    arguments = asked_as_child()
-    assert arguments is not None, "this is started by other benchmarks"
-    kind, stand, count = arguments
+    kind, stand, count = told_at_start()
     with ExitStack() as closing:
         seen = [KINDS[kind](stand, number, closing) for number in range(count)]
         tell("ready")

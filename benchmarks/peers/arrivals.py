@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import redis
 
-from benchmarks.children import asked_as_child, tell, told
+from benchmarks.children import tell, told, told_at_start
 from trimtab import Agent, attach
 
 CHANNEL = "bench_peers"
@@ -90,9 +90,7 @@ KINDS = {"pubsub": pubsub, "listen": listen, "agent": agent, "attached": attache
 
 def main() -> int:
     """Note arrivals on a thread; told to finish, tell them: value → when, by the clock that all processes share."""
-    arguments = asked_as_child()
-    assert arguments is not None, "this is started by the benchmark"
-    kind, place = arguments
+    kind, place = told_at_start()
     seen: dict[int, int] = {}
     ready = threading.Event()
 

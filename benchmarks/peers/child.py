@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.children import asked_as_child, tell, told
+from benchmarks.children import tell, told, told_at_start
 from benchmarks.peers import content
 from benchmarks.peers.catalog import BY_KEY
 from benchmarks.peers.reading import Peer, Place, Reading
@@ -130,9 +130,7 @@ def serve(peer: Peer, place: Place) -> None:
 
 def main() -> int:
     """Play the role that is asked for."""
-    arguments = asked_as_child()
-    assert arguments is not None, "this is started by the benchmark"
-    role, key, place = arguments
+    role, key, place = told_at_start()
     logging.disable(logging.CRITICAL)  # a library that logs each read would be measured writing to a terminal
     try:
         (holding if role == "holding" else serve)(BY_KEY[key], place)

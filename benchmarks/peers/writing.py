@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from benchmarks.children import asked_as_child, tell, told
+from benchmarks.children import tell, told, told_at_start
 from benchmarks.peers import content, places
 from benchmarks.shared import shared
 from trimtab_store.store import Store
@@ -79,9 +79,7 @@ ROLES = {"store": store, "shared": memory, "redis": keys}
 
 def main() -> int:
     """Make changes until nothing more is asked."""
-    arguments = asked_as_child()
-    assert arguments is not None, "this is started by the benchmark"
-    role, place = arguments
+    role, place = told_at_start()
     with contextlib.ExitStack() as closing:
         change = ROLES[role](place, closing)
         while (asked := told()) is not None:
