@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import redis
@@ -42,12 +42,16 @@ class Relay:
         *,
         environments: Sequence[str] | None = None,
         interval: float = INTERVAL_SECONDS,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """Without `environments` it serves all that there are, new ones included."""
+        """Without `environments` it serves all that there are, new ones included.
+
+        `beat` is called at each turn of the loop, whether or not the servers answer.
+        """
         self._source = PostgresSource(database_url)
         self._channel = Channel.connect(redis_url)
         self._publisher = Publisher(self._source, self._channel)
-        self._chosen, self._interval = environments, interval
+        self._chosen, self._interval, self._beat = environments, interval, beat
         self._alarms: dict[str, str] = {}
         self._prune_at = time.monotonic() + random.uniform(0, PRUNE_SECONDS)  # noqa: S311 - jitter, no secret
 
@@ -111,11 +115,15 @@ class Relay:
             before_sleep=_tell_outage,
         )
         try:
-            attempts(self.look)
+            attempts(self._turn)
         except tenacity.RetryError:
             return  # told to stop while a server is away
         if attempts.statistics.get("attempt_number", 1) > 1:
             _log.info("servers answer again")
+
+    def _turn(self) -> None:
+        self._beat()
+        self.look()
 
     def _tell(self, one: Published) -> None:
         fields: dict[str, Any] = {"environment": one.environment, "position": str(one.position), "detail": one.detail}

@@ -12,12 +12,13 @@ from trimtab_store.cli import app as program
 
 
 def commands(command: Any = None, words: tuple[str, ...] = ("trimtab",)) -> dict[tuple[str, ...], Any]:
-    """Every command by its words, groups left out."""
-    found = typer.main.get_command(program.app) if command is None else command
+    """Every command by its words; groups are left out, but for one that does something itself."""
+    found: Any = typer.main.get_command(program.app) if command is None else command
     inner = getattr(found, "commands", None)
     if inner is None:
         return {words: found}
-    return {name: one for word, below in inner.items() for name, one in commands(below, (*words, word)).items()}
+    named = {name: one for word, below in inner.items() for name, one in commands(below, (*words, word)).items()}
+    return named | ({words: found} if found.invoke_without_command else {})
 
 
 COMMANDS = commands()
@@ -30,7 +31,7 @@ EXAMPLES = [
 EXPECTED = {
     "up", "get", "set", "merge", "unset", "hide", "list", "history", "diff", "rollback", "export", "import", "validate",
     "explain", "watch", "status", "env list", "env create", "env inherit", "env dimensions", "epoch declare", "backup",
-    "restore", "relay", "migrate", "sidecar",
+    "restore", "relay", "relay probe", "migrate", "sidecar",
 }  # fmt: skip
 
 

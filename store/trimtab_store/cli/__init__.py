@@ -12,12 +12,17 @@ from typing import Final
 
 from trimtab.model.errors import UsageError
 
+_PROBE: Final = ["relay", "probe"]
 _OF_THE_EXTRA: Final = frozenset({"alembic", "psycopg_pool", "rich", "sqlalchemy", "typer", "yaml"})
 """What the extra `store` brings, by the names under which it is imported."""
 
 
 def main() -> None:
     """The program, or what to install first."""
+    if sys.argv[1:3] == _PROBE and len(sys.argv[3:]) == 1 and not sys.argv[3].startswith("-"):
+        from trimtab_store import heartbeat  # noqa: PLC0415 - without the program: it starts every few seconds
+
+        sys.exit(heartbeat.tell(sys.argv[3]))
     try:
         from trimtab_store.cli import app  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:

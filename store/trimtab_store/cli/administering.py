@@ -1,11 +1,8 @@
-"""Commands for the servers: migrate, relay, backup, restore."""
+"""Commands for the servers: migrate, backup, restore."""
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -41,34 +38,6 @@ def migrate(
         print_json({"schema": current})
     else:
         print_lines([f"The schema is at {current}."])
-
-
-@command(app, "relay")
-def relay(directory: options.Directory = None, seconds: options.Seconds = None) -> None:
-    """Carry committed changes to Redis, and repair it whenever it differs from Postgres, until SIGTERM or Ctrl-C.
-
-    Any number of relays may run. It writes its log to standard error, one JSON object a line.
-
-    Example: trimtab relay --seconds 1
-    """
-    from trimtab_store import log_lines  # noqa: PLC0415 - only the relay logs as JSON
-    from trimtab_store.relay import Relay  # noqa: PLC0415 - redis only where it is used
-
-    found = connecting.find(directory)
-    redis_url = connecting.redis_url(found)
-    stop = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    if seconds is not None:
-        timer = threading.Timer(seconds, stop.set)
-        timer.daemon = True
-        timer.start()
-    log_lines.to_stderr()
-    Relay(found.database_url, redis_url).run(stop)
 
 
 @command(app, "backup")

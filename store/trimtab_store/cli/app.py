@@ -18,7 +18,18 @@ import typer
 from typer.exceptions import TyperException
 
 from trimtab.model.errors import TrimtabError, UsageError
-from trimtab_store.cli import administering, changing, reading, sidecaring, status, structure, upping, watching, whole
+from trimtab_store.cli import (
+    administering,
+    changing,
+    reading,
+    relaying,
+    sidecaring,
+    status,
+    structure,
+    upping,
+    watching,
+    whole,
+)
 from trimtab_store.cli.output import print_error
 
 HELP: Final = "Configuration for a trading fleet: one durable, audited source, read at the cost of a dict lookup."
@@ -41,6 +52,7 @@ app = typer.Typer(
 )
 for group in (upping, changing, reading, whole, status, watching, administering, sidecaring):
     app.add_typer(group.app)
+app.add_typer(relaying.relay, name="relay")
 app.add_typer(structure.env, name="env")
 app.add_typer(structure.epoch, name="epoch")
 

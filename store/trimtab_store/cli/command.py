@@ -30,6 +30,19 @@ def command(app: typer.Typer, name: str, cls: type[TyperCommand] = TyperCommand)
     return register
 
 
+def group(app: typer.Typer) -> Callable[[Function], Function]:
+    """Register a function as what a group of commands itself does, when none of them is named."""
+
+    def register(function: Function) -> Function:
+        decorate = app.callback(
+            invoke_without_command=True, help=help_text(function), short_help=first_sentence(function)
+        )
+        decorate(_expanded(function))
+        return function
+
+    return register
+
+
 def help_text(function: Callable[..., Any]) -> str:
     """The docstring as help: each example on a line of its own, however narrow the terminal."""
     text = inspect.getdoc(function) or ""
