@@ -118,6 +118,20 @@ def test_the_bots_end_before_it_also_while_they_still_wait_for_it(
     assert processes_of(short_directory) == []
 
 
+def test_a_bot_that_may_not_attach_ends_and_says_why_in_one_line(short_directory: Path) -> None:
+    with fleet.started(servers(short_directory), ()) as found:
+        wait_held(found.sidecar)
+        found.sidecar.shared.chmod(0o770)
+        assert wait_until(lambda: not any(bot.running for bot in found.bots), 30)
+        with pytest.raises(UnavailableError) as refused:
+            found.check()
+    shared = found.sidecar.shared
+    assert str(refused.value) == (
+        f"The bot mm-btc ended with code 1: trimtab: {shared} is refused: others than its owner can write to it."
+        f" Run: chmod go-w {shared}. Its log is {short_directory}/bots/mm-btc/log."
+    )
+
+
 def test_a_path_that_is_too_long_for_sockets_is_no_hindrance(short_directory: Path) -> None:
     directory = short_directory / ("d" * 100)
     with started(servers(directory), "production") as made:

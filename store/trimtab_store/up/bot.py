@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from trimtab import attach
 from trimtab.model.canonical import Json
-from trimtab.model.errors import UnavailableError
+from trimtab.model.errors import TrimtabError, UnavailableError
 from trimtab.model.reports import Status
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Document, Value, thaw
@@ -151,4 +151,7 @@ def _write(stream: IO[str], record: Mapping[str, Json]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except TrimtabError as refused:
+        sys.exit(f"trimtab: {refused}")

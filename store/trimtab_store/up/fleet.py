@@ -151,6 +151,7 @@ def _start_bot(servers: Servers, beside: Sidecar, name: str, reads: tuple[str, .
     settings = home / "bot.json"
     write_private(settings, configuration.model_dump_json().encode())
     log = home / "log"
+    log.unlink(missing_ok=True)  # like the journal, it is about this run
     process = _spawn([sys.executable, "-m", "trimtab_store.up.bot", str(settings)], log, subprocess.PIPE)
     return Bot(name, journal, log, process)
 
