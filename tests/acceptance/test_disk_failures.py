@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import subprocess
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,6 +17,7 @@ import pytest
 from tests.acceptance.bots import bot, check_bot
 from tests.support.files_fake import Disk, FakeFiles, Judge, Verdict
 from tests.support.fleet import MEMBERS, Stand, check_agent, eventually
+from tests.support.full_disk import fill, own_mount
 from tests.support.ground_truth import Truth
 from tests.support.line import KEY
 from tests.support.load import load
@@ -136,18 +136,6 @@ def test_a_directory_that_no_write_reaches_is_only_an_alarm(bare_stand: Stand) -
         assert {"disk", "persist"} & set(agent.alarms)
 
 
-def own_mount() -> list[str]:
-    """What starts a process in a mount namespace of its own; skips the test where that is not allowed."""
-    for head in (["unshare", "-m"], ["unshare", "-Urm"]):
-        with contextlib.suppress(OSError):
-            done = subprocess.run(
-                [*head, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True, timeout=10
-            )
-            if done.returncode == 0:
-                return head
-    pytest.skip("a really full disk was not tried: this machine allows no mount namespace (unshare -m)")
-
-
 def test_a_really_full_disk_is_only_an_alarm_and_is_used_again_when_there_is_room(one_stand: Stand) -> None:
     stand = one_stand
     head = own_mount()
@@ -160,7 +148,7 @@ def test_a_really_full_disk_is_only_an_alarm_and_is_used_again_when_there_is_roo
     with bot(stand, "small/agent", head=(*head, "sh", "-c", script, str(directory))) as one:
         one.hear()
         ballast = Path(f"/proc/{one.process.pid}/root{directory}/ballast")  # as the bot sees it
-        _fill(ballast)
+        fill(ballast)
         with load([store], writers=2) as writes:
             writes.wait_for(60)
         with store.edit("base", author="test") as edit:
@@ -174,12 +162,6 @@ def test_a_really_full_disk_is_only_an_alarm_and_is_used_again_when_there_is_roo
         eventually(lambda: _says(one.ask("state")["alarms"], ""))
         truth = stand.settle(later)
         eventually(lambda: check_bot(one.ask("state"), truth))
-
-
-def _fill(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
 
 
 def _says(alarms: dict[str, str], text: str) -> None:

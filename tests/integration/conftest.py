@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from psycopg import sql
 
-from tests.support import servers
+from tests.support import servers, sidecar_process
 from tests.support.console import Console
 from tests.support.servers import Database
 from trimtab.model.statements import SigningKey
@@ -85,3 +86,46 @@ def console(
         SIGNING_KEY=key,
     )
     return made
+
+
+@pytest.fixture
+def published_store(connect_store: ConnectStore, one_redis: RedisServer) -> Store:
+    """A store with base ← production that publishes, and one value."""
+    made = connect_store(redis_url=one_redis.url)
+    made.create_environment("base", author="test")
+    made.create_environment("production", parent="base", author="test")
+    sidecar_process.commit(made, 3.0)
+    return made
+
+
+@pytest.fixture
+def start(
+    published_store: Store, database: Database, one_redis: RedisServer, short_directory: Path
+) -> Iterator[sidecar_process.Start]:
+    """Starts sidecars as the role that may only call the functions of an agent."""
+    assert published_store is not None
+    trust = short_directory / "trust.json"
+    trust.write_bytes(KEY.trust().to_bytes())
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
+    variables |= {
+        "TRIMTAB_ENVIRONMENT": "production",
+        "TRIMTAB_TRUST": str(trust),
+        "TRIMTAB_DATABASE_URL": database.login("trimtab_agent"),
+        "TRIMTAB_REDIS_URL": one_redis.url,
+        "TRIMTAB_LABELS": "node=ny4-1,region=ny4",
+    }
+    started: list[sidecar_process.Process] = []
+
+    def starting(
+        *flags: str, head: Sequence[str] = (), shared: Path | None = None, **changed: str
+    ) -> sidecar_process.Process:
+        log = short_directory / f"log-{len(started)}"
+        place = shared or short_directory / "shared"
+        started.append(sidecar_process.Process(place, log, variables | changed, *flags, head=head))
+        return started[-1]
+
+    yield starting
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import KEY, ConnectStore
-from tests.support.servers import LOGIN_PASSWORD, Database
+from tests.support.servers import LOGIN_PASSWORD
+from tests.support.sidecar_process import LEVERAGE, Start, commit
 from tests.support.world import eventually
 from trimtab import attach
 from trimtab.model import receipts
@@ -28,109 +22,10 @@ from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.receipts import FleetReceipts
 from trimtab_store.store import Store
 
-LEVERAGE = "risk.global.max_leverage"
-
-
-class Connection(HTTPConnection):
-    """HTTP through a unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("trimtab", timeout=10)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(10)
-        self.sock.connect(str(self._path))
-
-
-class Process:
-    """A sidecar process and what it logs."""
-
-    def __init__(self, shared: Path, log: Path, variables: dict[str, str], *flags: str) -> None:
-        self.shared = shared
-        self.log = log
-        with log.open("wb") as stream:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "trimtab_sidecar", "--shared", str(shared), *flags],
-                env=variables,
-                stderr=stream,
-            )
-
-    def get(self, target: str, **headers: str) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and JSON of an answer."""
-        with contextlib.closing(Connection(self.shared / "http.sock")) as connection:
-            connection.request("GET", target, headers=headers)
-            answer = connection.getresponse()
-            content = answer.read()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, told, json.loads(content) if content else None
-
-    def first_event(self, target: str) -> Any:
-        """The data of the first event of a stream."""
-        with contextlib.closing(Connection(self.shared / "http.sock")) as connection:
-            connection.request("GET", target)
-            answer = connection.getresponse()
-            while not (line := answer.readline()).startswith(b"data: "):
-                assert line
-            return json.loads(line.removeprefix(b"data: "))
-
-    def ready(self) -> bool:
-        try:
-            return self.get("/readyz")[0] == 200
-        except OSError:
-            return False
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(20)
-
-
-Start = Callable[..., Process]
-
 
 @pytest.fixture
-def store(connect_store: ConnectStore, one_redis: RedisServer) -> Store:
-    made = connect_store(redis_url=one_redis.url)
-    made.create_environment("base", author="test")
-    made.create_environment("production", parent="base", author="test")
-    commit(made, 3.0)
-    return made
-
-
-def commit(store: Store, value: float) -> int:
-    with store.edit("production", author="test", reason="test") as edit:
-        edit.set(LEVERAGE, value)
-    assert edit.committed is not None
-    return edit.committed.revision
-
-
-@pytest.fixture
-def start(store: Store, database: Database, one_redis: RedisServer, short_directory: Path) -> Iterator[Start]:
-    """Starts sidecars as the role that may only call the functions of an agent."""
-    assert store is not None
-    trust = short_directory / "trust.json"
-    trust.write_bytes(KEY.trust().to_bytes())
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
-    variables |= {
-        "TRIMTAB_ENVIRONMENT": "production",
-        "TRIMTAB_TRUST": str(trust),
-        "TRIMTAB_DATABASE_URL": database.login("trimtab_agent"),
-        "TRIMTAB_REDIS_URL": one_redis.url,
-        "TRIMTAB_LABELS": "node=ny4-1,region=ny4",
-    }
-    started: list[Process] = []
-
-    def starting(*flags: str, **changed: str) -> Process:
-        log = short_directory / f"log-{len(started)}"
-        started.append(Process(short_directory / "shared", log, variables | changed, *flags))
-        return started[-1]
-
-    yield starting
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
+def store(published_store: Store) -> Store:
+    return published_store
 
 
 def test_it_serves_what_is_committed_until_a_signal_ends_it_cleanly(
