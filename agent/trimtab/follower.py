@@ -8,23 +8,20 @@ here: it is logged, it raises an alarm, and following starts again from the stat
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import random
 import time
-from collections import deque
 from contextlib import suppress
 from typing import Final
 
 from trimtab import clock, keeper
+from trimtab.account import Account
 from trimtab.errands import Errands
 from trimtab.feeds.feed import Feed
+from trimtab.inbox import Inbox
 from trimtab.keeper import Keeper
-from trimtab.model import documents
 from trimtab.model.links import START
 from trimtab.model.reports import Report
-from trimtab.model.snapshots import Snapshot
-from trimtab.replica.alarms import ALARM_SECONDS
 from trimtab.replica.events import (
     AskHead,
     Effect,
@@ -46,12 +43,11 @@ from trimtab.replica.events import (
     Started,
     Subscribed,
     SubscriptionLost,
-    Ticked,
     Withhold,
 )
 from trimtab.replica.machine import Replica
 from trimtab.reporting import Reporting
-from trimtab.standing import Face, Plan, Seed, Sources, Standing
+from trimtab.standing import Face, Plan, Seed, Sources
 
 _logger: Final = logging.getLogger("trimtab")
 BREATH_SECONDS: Final = 50e-6
@@ -70,15 +66,14 @@ class Follower:
         self._plan = plan
         self._face = face
         self._seed = seed or Seed()
-        self._inbox: deque[Event] = deque()
-        self._alarms: dict[str, tuple[str, float]] = {}
+        self._inbox = Inbox()
         asked: dict[Source, Feed] = {"postgres": sources.postgres}
         if sources.redis is not None:
             asked["redis"] = sources.redis
         self._errands = Errands(plan.environment, asked, self.tell)
+        self._account = Account(plan, face, self._errands)
         self._reporting = Reporting(sources.postgres, sources.redis, self._report)
         self._keeper: Keeper | None = None
-        self._waiter: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribed = False
         self._stopping = self._loaded = False
@@ -86,7 +81,7 @@ class Follower:
         self._served = False
         self._replica = self._new_replica()
         if sources.lacking:
-            self._alarm("disk", sources.lacking)
+            self._account.alarm("disk", sources.lacking)
 
     # -- from other threads ------------------------------------------------------------------------------------------
 
@@ -96,7 +91,7 @@ class Follower:
         loop = self._loop
         if loop is not None:
             with suppress(RuntimeError):  # closed already
-                loop.call_soon_threadsafe(self._wake)
+                loop.call_soon_threadsafe(self._inbox.wake)
 
     def report(self) -> None:
         """Report soon: the face has news of its own. On the loop's thread."""
@@ -127,7 +122,9 @@ class Follower:
                 except Exception as error:  # whatever it is, the bot goes on reading and we go on following
                     _logger.exception("The follower failed and starts again")
                     failures += 1
-                    self._alarm("follower", f"it failed and started again, last of {type(error).__name__}: {error}")
+                    self._account.alarm(
+                        "follower", f"it failed and started again, last of {type(error).__name__}: {error}"
+                    )
                     await self._start_again(failures)
         finally:
             for task in tasks:
@@ -138,16 +135,16 @@ class Follower:
     async def _follow(self) -> None:
         if not self._loaded and self.sources.disk is not None:
             self._loaded = True
-            self._keeper = Keeper(self.sources.disk, self.tell, self._alarm)
+            self._keeper = Keeper(self.sources.disk, self.tell, self._account.alarm)
             await self._recover(self._keeper)
         if self._seed.snapshot is not None:
             await self._take(FloorRead(position=self._seed.floor))
-            await self._take(_seeded(self._seed, self._seed.snapshot))
+            await self._take(self._seed.recovery(self._seed.snapshot))
         await self._take(Started(awaits_redis=self.sources.redis is not None))
         if self._subscribed:
             self.tell(Subscribed())
         while not self._stopping:
-            await self._take(await self._next())
+            await self._take(await self._inbox.next(self._replica.wake_at))
 
     async def _recover(self, kept: Keeper) -> None:
         try:
@@ -155,7 +152,7 @@ class Follower:
                 loaded = await kept.load()
         except TimeoutError:
             self._keeper = None  # nothing may be written to a directory that was not read
-            self._alarm("disk", "the directory does not answer and is done without")
+            self._account.alarm("disk", "the directory does not answer and is done without")
             return
         steps = keeper.recovered(loaded, self._plan.environment, self._plan.trust, quarantines=kept.quarantines)
         for event in steps:
@@ -200,26 +197,7 @@ class Follower:
         """Put an event into the inbox; on the loop's thread."""
         if isinstance(event, Subscribed | SubscriptionLost):
             self._subscribed = isinstance(event, Subscribed)
-        self._inbox.append(event)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def _next(self) -> Event:
-        """The next event, or `Ticked` when time is up."""
-        if not self._inbox:
-            loop = asyncio.get_running_loop()
-            now = clock.now()
-            self._waiter = loop.create_future()
-            timer = loop.call_later(self._replica.wake_at(now) - now, self._wake)
-            try:
-                await self._waiter
-            finally:
-                timer.cancel()
-                self._waiter = None
-        return self._inbox.popleft() if self._inbox else Ticked()
+        self._inbox.put(event)
 
     async def _take(self, event: Event) -> None:
         for effect in self._replica.handle(event, clock.now()):
@@ -259,58 +237,10 @@ class Follower:
     # -- what is true --------------------------------------------------------------------------------------------------
 
     def _stand(self, *, following: bool = True) -> None:
-        now = clock.now()
-        own = {name: text for name, (text, at) in self._alarms.items() if now - at < ALARM_SECONDS}
-        self._face.stand(
-            Standing(
-                freshness=copy.copy(self._replica.freshness),
-                labels=self._replica.serving.labels,
-                alarms={**self._replica.alarms(now), **own},
-                tried=self._errands.tried,
-                problems=self._errands.problems,
-                held=self._replica.serving.held,
-                caught_up=self._errands.heard_primary and not self._inbox and self._replica.freshness.awaited == START,
-                following=following,
-            )
-        )
-
-    def _alarm(self, name: str, text: str) -> None:
-        """Raise an alarm of our own, or end it with an empty text."""
-        if not text:
-            self._alarms.pop(name, None)
-            return
-        if name not in self._alarms:
-            _logger.warning("%s: %s", name, text)
-        self._alarms[name] = (text, clock.now())
+        self._face.stand(self._account.standing(self._replica, busy=bool(self._inbox), following=following))
 
     def _report(self, *, closed: bool) -> Report | None:
-        """What the fleet may know; nothing before there is anything to tell."""
-        held = self._face.held
-        replica = self._replica
-        if held.position == START and not replica.serving.withheld:
-            return None
-        now = clock.now()
-        freshness = replica.freshness
-        own = {name: text for name, (text, _) in self._alarms.items()}
-        alarms = {**replica.alarms(now), **own, **self._face.alarms()}
-        staleness = freshness.staleness(now)
-        same_epoch = freshness.proven.epoch == held.position.epoch
-        return Report(
-            agent=self._plan.agent,
-            environment=self._plan.environment,
-            labels=dict(replica.serving.labels),
-            epoch=held.position.epoch,
-            revision=held.position.revision,
-            proven=freshness.proven.revision if same_epoch else 0,
-            status=freshness.status(now),
-            staleness_seconds=staleness,
-            hash=held.hash.hex(),
-            refused=(*self._face.refusals(), *replica.serving.held),
-            alarms=tuple(f"{name}: {text}" for name, text in alarms.items()),
-            too_stale=documents.too_stale(held.view.categories(), staleness),
-            attached=self._face.attached(),
-            closed=closed,
-        )
+        return self._account.report(self._replica, closed=closed)
 
     def _new_replica(self) -> Replica:
         plan = self._plan
@@ -324,9 +254,3 @@ class Follower:
             admit=self._face.judge,
             keeps=self.sources.disk is not None,
         )
-
-
-def _seeded(seed: Seed, snapshot: Snapshot) -> Recovered:
-    if seed.recovered is None or seed.recovered.proven is None:
-        return Recovered(snapshot=snapshot, generation="memory")
-    return Recovered(snapshot=snapshot, generation="memory", proven=seed.recovered.proven, quarantined=True)

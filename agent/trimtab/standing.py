@@ -76,7 +76,12 @@ class Seed:
     floor: Position = START
     recovered: Recovered | None = None
     """How it was recovered, while what is served is still in quarantine."""
-    freshness: Freshness | None = None
+
+    def recovery(self, snapshot: Snapshot) -> Recovered:
+        """What a replica is told that begins with this snapshot of ours."""
+        if self.recovered is None or self.recovered.proven is None:
+            return Recovered(snapshot=snapshot, generation="memory")
+        return Recovered(snapshot=snapshot, generation="memory", proven=self.recovered.proven, quarantined=True)
 
 
 class Face(Protocol):
