@@ -17,6 +17,8 @@ BEFORE = {
     "trimtab validate production.yaml": ["trimtab export -e production --output production.yaml"],
     "trimtab unset": ["trimtab set risk.global.max_leverage 2 -e production --layer mode=live -m x"],
     "trimtab env inherit": ["trimtab env create paper-eu --parent production"],
+    "trimtab keys create signing-key-2.json": ["trimtab keys create signing-key.json"],
+    "trimtab keys list": ["trimtab keys create signing-key.json"],
     "trimtab relay probe": ["trimtab relay --seconds 0 --heartbeat relay.alive"],
     "trimtab restore": ["trimtab backup trimtab-2026-01-05.backup"],
 }

@@ -21,6 +21,7 @@ from trimtab.model.errors import TrimtabError, UsageError
 from trimtab_store.cli import (
     administering,
     changing,
+    keying,
     reading,
     relaying,
     sidecaring,
@@ -53,6 +54,7 @@ app = typer.Typer(
 for group in (upping, changing, reading, whole, status, watching, administering, sidecaring):
     app.add_typer(group.app)
 app.add_typer(relaying.relay, name="relay")
+app.add_typer(keying.keys, name="keys")
 app.add_typer(structure.env, name="env")
 app.add_typer(structure.epoch, name="epoch")
 
