@@ -21,7 +21,7 @@ RENEWED: Final = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedView:
-    """See `trimtab.reader.Resolved`."""
+    """See `trimtab.resolving.Resolved`."""
 
     labels: Mapping[str, str]
     index: SharedIndex

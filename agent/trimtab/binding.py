@@ -24,7 +24,8 @@ from trimtab.model.positions import Position
 from trimtab.model.reports import Refusal
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Value
-from trimtab.reader import Assignment, Held, Resolved, requirement_failed
+from trimtab.reader import Assignment, Held, requirement_failed
+from trimtab.resolving import Resolved
 from trimtab.shapes import Shape, reason_of
 
 T = TypeVar("T")

@@ -13,14 +13,15 @@ from collections import deque
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, TypeAlias, TypeVar, cast, overload
 
-from trimtab.cache import Cache, Changes, Lookup
+from trimtab.cache import Cache, Changes
 from trimtab.model import views
 from trimtab.model.errors import RequirementFailed
 from trimtab.model.positions import START, Position
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.values import Value
+from trimtab.resolving import Resolved
 
 SWAPS_PER_CLASS: Final = 500
 """CPython 3.13 stops caching look-ups of a class that was modified a thousand times; a fresh class starts at none."""
@@ -31,67 +32,39 @@ Assignment: TypeAlias = tuple[object, str, object]
 """An attribute to set as a part of a swap: (object, name, value)."""
 
 
-class Resolved(Protocol):
-    """A view, wherever it is resolved from: `trimtab.model.views.View`, or one over shared memory."""
+class Named:
+    """Tells which view it reads from."""
+
+    _held: ClassVar[Held]
 
     @property
-    def labels(self) -> Mapping[str, str]:
-        """The labels that it is resolved for."""
-        ...
+    def revision(self) -> int:
+        """The revision of the view."""
+        return self._held.position.revision
 
     @property
-    def index(self) -> Paths:
-        """Every path, leaf or interior, and its value."""
-        ...
+    def epoch(self) -> int:
+        """The epoch of the view."""
+        return self._held.position.epoch
 
-    def categories(self) -> Iterator[str]:
-        """The first segments of every path, in no particular order."""
-        ...
-
-
-class Paths(Lookup, Protocol):
-    """What a view resolves, as a mapping."""
-
-    def __iter__(self) -> Iterator[str]: ...
-    def __len__(self) -> int: ...
-    def keys(self) -> KeysView[str]:
-        """Every path."""
-        ...
-
-    def items(self) -> ItemsView[str, Value]:
-        """Every path with its value."""
-        ...
+    @property
+    def hash(self) -> str:
+        """The hash that names its state, in hexadecimal."""
+        return self._held.hash.hex()
 
 
-class Pin:
+class Pin(Named):
     """One view, kept: a read-only mapping of path → value that stays as it is whatever happens later.
 
     Its look-ups are as quick as the agent's, and it can tell which view it is. Leaving its `with` block gives nothing
     back: a view costs only memory.
     """
 
-    _held: ClassVar[Held]
-
     if TYPE_CHECKING:
 
         def __getitem__(self, path: str) -> Value:
             """The value at a path, leaf or subtree; raises `PathNotFound` with the nearest name."""
             ...
-
-    @property
-    def revision(self) -> int:
-        """The revision of this view."""
-        return self._held.position.revision
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of this view."""
-        return self._held.position.epoch
-
-    @property
-    def hash(self) -> str:
-        """The hash that names this view's state, in hexadecimal."""
-        return self._held.hash.hex()
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -175,7 +148,7 @@ NOTHING: Final = hold(views.empty({}), START, b"")
 """What a reader holds before the first view."""
 
 
-class Reader:
+class Reader(Named):
     """Reads without a lock, an allocation or I/O; a writer swaps views in by `swap` and `withhold`."""
 
     _held: ClassVar[Held] = NOTHING
@@ -195,21 +168,6 @@ class Reader:
     def held(self) -> Held:
         """The served view with its name, also while it may not be read."""
         return self._held
-
-    @property
-    def revision(self) -> int:
-        """The revision of the served view."""
-        return self._held.position.revision
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of the served view."""
-        return self._held.position.epoch
-
-    @property
-    def hash(self) -> str:
-        """The hash that names the served state, in hexadecimal."""
-        return self._held.hash.hex()
 
     @overload
     def get(self, path: str) -> Value: ...

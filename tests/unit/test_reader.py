@@ -17,7 +17,8 @@ from trimtab.model.links import Position
 from trimtab.model.structure import Lineage
 from trimtab.model.values import Document
 from trimtab.model.views import View
-from trimtab.reader import Held, Reader, Resolved, hold
+from trimtab.reader import Held, Reader, hold
+from trimtab.resolving import Resolved
 
 
 def as_view(view: Resolved) -> View:
