@@ -1,0 +1,130 @@
+"""One directory, many processes and threads: spawned, forked in the middle of reading, under another event loop."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import attached_child
+from tests.support.shared_line import SharedLine, hide, put, remove
+from trimtab.attached import Attached, attach
+from trimtab.model import views
+from trimtab.model.canonical import Json
+from trimtab.model.items import LeafEdit
+from trimtab.model.resolution import ABSENT
+from trimtab_sidecar.shared import Limits
+
+PATH = attached_child.PATH
+VALUES: dict[str, Json] = {PATH: 3, "risk.global.names": ["a"], "token.t1.on": True}
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def line(place: Path) -> Iterator[SharedLine]:
+    with SharedLine(place, VALUES) as made:
+        yield made
+
+
+def test_a_process_that_is_spawned_with_a_reader_attaches_anew(place: Path, line: SharedLine) -> None:
+    config = attach(place, {"bot": "mm"}, timeout=0)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=attached_child.read, args=(config, theirs))
+    process.start()
+    theirs.close()
+    assert ours.recv() == (process.pid, 3, {"bot": "mm", "node": "n1"}, 1)
+    line.edit(put(PATH, 4))
+    line.resync()
+    line.edit(put("token.t1.on", value=False))
+    ours.send(None)
+    value, told = ours.recv()
+    assert (value, sorted(told)) == (4, [PATH, "token.t1.on"])
+    process.join(30)
+    assert (process.exitcode, config[PATH]) == (0, 4)
+
+
+def test_a_bot_under_uvloop_hears_starts_processes_and_forks(place: Path, line: SharedLine) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.attached_child", str(place)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as bot:
+        assert bot.stdout is not None
+        for value, word in ((4, "attached"), (5, "heard")):
+            assert json.loads(bot.stdout.readline()) == word
+            line.edit(put(PATH, value))
+        assert json.loads(bot.stdout.readline()) == "heard"
+        told = json.loads(bot.stdout.readline())
+    expected = {"loop": "uvloop", "heard": [4, 5], "started": "5", "threads": [5] * 8, "forked": "[5, 3]", "here": 5}
+    assert (told, bot.returncode) == (expected, 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_forks_in_the_middle_of_reading_threads_read_on_in_both(place: Path) -> None:
+    keys = [f"g.k{key}" for key in range(8)]
+    with SharedLine(place, dict.fromkeys(keys, 0), limits=Limits(paths=64, frames=20)) as line:
+        config = attach(place, {"bot": "mm"}, timeout=0)
+        ends, wrong = threading.Event(), list[object]()
+
+        def read() -> None:
+            while not ends.is_set():
+                with config.pinned() as pin:
+                    values = {pin[key] for key in keys}  # pyright: ignore[reportUnhashable] - integers
+                if len(values) != 1:
+                    wrong.append(values)
+
+        threads = [threading.Thread(target=read) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        said = [forked(config, keys, line, number) for number in range(1, 26)]
+        ends.set()
+        for thread in threads:
+            thread.join()
+        assert (said, wrong) == ([0] * 25, [])
+        assert config[keys[0]] == 25
+
+
+def forked(config: Attached, keys: list[str], line: SharedLine, number: int) -> int:
+    """The exit code of a child that is forked while the writer's change is news to somebody, or is being taken."""
+    line.edit(*(put(key, number) for key in keys))
+    line.tidy()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if [config[key] for key in keys] == [number] * 8 and config.revision == number + 1 else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_sixty_four_label_sets_see_what_the_model_sees_over_every_kind_of_change(place: Path) -> None:
+    """Overlays of bots and of modes, tombstones, label changes; rotations in between."""
+    edits: list[list[LeafEdit]] = [
+        [put(f"fleet.bots.b{number}.labels.mode", "live" if number % 2 else "paper") for number in range(64)],
+        [put(PATH, 100 + number, f"bot=b{number}") for number in range(0, 64, 3)],
+        [put(PATH, 1, "mode=live"), put("risk.live", value=True, layer="mode=live"), hide("token", "mode=paper")],
+        [put("risk.global.names", [number], f"bot=b{number}") for number in range(64)],
+        [hide("risk.global", "bot=b7"), put("token.t2", {}, "bot=b8"), put("token.t1.on", value=False)],
+        [put(f"fleet.bots.b{number}.labels.mode", "live") for number in range(0, 64, 4)],
+        [remove(PATH, f"bot=b{number}") for number in range(0, 64, 3)],
+        [remove("risk.global", "bot=b7"), put("token.t1.deep.er", "x"), remove("token", "mode=paper")],
+    ]
+    with SharedLine(place, VALUES, limits=Limits(paths=100, frames=3)) as line:
+        configs = [attach(place, {"bot": f"b{number}"}, timeout=0) for number in range(64)]
+        for change in edits:
+            line.edit(*change)
+            line.tidy()
+            for config in configs:
+                view = views.build(line.state, config.labels)
+                for path in (PATH, "risk", "risk.live", "token", "token.t1", "token.t2", "risk.global.names", "none"):
+                    assert views.same(config.get(path, ABSENT), view.index.peek(path)), (config.labels, path)
+        assert {config.labels["mode"] for config in configs} == {"live", "paper"}
+        assert {config.revision for config in configs} == {line.position.revision}
