@@ -32,7 +32,7 @@ def pooler(url: str, size: int) -> None:
     """The process of the pooler; it ends when its parent does. It needs a descriptor for each client."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with Pooler(url, size) as made:
+    with Pooler(url, size, forgets=False) as made:  # as PgBouncer: DISCARD ALL would cost more than our statements
         tell(made.url)
         told()
 
@@ -75,7 +75,7 @@ class Deployment:
 
 
 HUNDRED = Deployment(Fleet(100, 10, 400, settle=6.0), 500, 1.0)
-THOUSAND = Deployment(Fleet(1000, 20, 30, rate=0.5, settle=15.0), 2000, 5.0, pooled=True)
+THOUSAND = Deployment(Fleet(1000, 20, 12, rate=0.1, settle=15.0), 2000, 5.0, pooled=True)
 QUICK_HUNDRED = replace(HUNDRED, fleet=Fleet(100, 10, 60, settle=6.0))
 QUICK_THOUSAND = replace(THOUSAND, fleet=Fleet(100, 2, 8, rate=2.0, settle=6.0))
 

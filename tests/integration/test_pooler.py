@@ -76,6 +76,30 @@ def test_what_a_session_would_keep_is_gone(connect: Callable[[], psycopg.Connect
         mine.execute("EXECUTE kept")
 
 
+def test_the_statement_of_who_gave_up_waiting_is_never_run(pooler: Pooler, database: Database) -> None:
+    with psycopg.connect(database.url, autocommit=True) as aside:
+        aside.execute("CREATE TABLE ran (who text)")
+        aside.execute("GRANT INSERT ON ran TO PUBLIC")
+        with contextlib.ExitStack() as stack:
+            holders = [stack.enter_context(psycopg.connect(pooler.url, prepare_threshold=None)) for _ in range(SIZE)]
+            for holder in holders:
+                holder.execute("SELECT 1")  # a transaction each: no connection is free
+            waiting = [psycopg.connect(pooler.url, autocommit=True, prepare_threshold=None) for _ in range(2)]
+            stack.callback(waiting[1].close)
+            for number, one in enumerate(waiting):
+                one.pgconn.send_query(b"INSERT INTO ran VALUES ('%d')" % number)
+                one.pgconn.flush()
+            waiting[0].close()
+            for holder in holders:
+                holder.rollback()
+            eventually(lambda: _check_ran(aside, ["1"]))
+        aside.execute("DROP TABLE ran")
+
+
+def _check_ran(aside: psycopg.Connection, who: list[str]) -> None:
+    assert [row[0] for row in aside.execute("SELECT who FROM ran")] == who
+
+
 def test_a_transaction_stays_on_its_connection_and_the_next_one_goes_elsewhere(
     connect: Callable[[], psycopg.Connection],
 ) -> None:

@@ -30,6 +30,7 @@ IDLE: Final = b"I"
 NAME: Final = "tests-pooler"
 
 _CANCEL, _SSL, _GSS = 80877102, 80877103, 80877104
+_ESTABLISHED: Final = 1
 _LENGTH: Final = struct.Struct("!I")
 _TOLD: Final = ("server_version", "server_encoding", "client_encoding", "DateStyle", "TimeZone", "integer_datetimes")
 
@@ -138,9 +139,18 @@ class Client:
     async def _get_server(self) -> Server:
         if self._pump is not None:
             await self._pump
-        self._server = server = await self._pooler.free.get()
+        server = await self._pooler.free.get()
+        if self._has_left():
+            self._pooler.free.put_nowait(server)
+            raise EOFError
+        self._server = server
         self._pump = asyncio.create_task(self._pass_answers(server))
         return server
+
+    def _has_left(self) -> bool:
+        """Whether the client gave up meanwhile: its statement gets no turn, or a crowd that asks too much starves."""
+        connection = self._streams.writer.get_extra_info("socket")
+        return bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED)
 
     async def _pass_answers(self, server: Server) -> None:
         """Pass on what the server says, to the end of the transaction; then give the server connection back."""
@@ -153,7 +163,8 @@ class Client:
                     self._server = None
                 else:
                     await self._streams.writer.drain()
-            await server.forget()
+            if self._pooler.forgets:
+                await server.forget()
         except (OSError, EOFError):
             self._streams.writer.close()  # so the client learns it, and `run` ends
             if self._server is None:
@@ -168,7 +179,9 @@ class Pooler:
     Leaving the block ends every connection, and raises what went wrong inside, if anything did.
     """
 
-    def __init__(self, server_url: str, size: int) -> None:
+    def __init__(self, server_url: str, size: int, *, forgets: bool = True) -> None:
+        """`forgets`: nothing of a session outlives a transaction; poolers in use leave that to their clients."""
+        self.forgets = forgets
         self._conninfo = make_conninfo(server_url, sslmode="disable", gssencmode="disable", application_name=NAME)
         self._size = size
         self._port = 0
