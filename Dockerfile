@@ -26,7 +26,6 @@ RUN python pick.py wanted requirements.lock > wanted.lock \
     && python -m pip --python /opt/trimtab/bin/python check
 COPY agent/trimtab /opt/trimtab/rooms/trimtab
 COPY sidecar/trimtab_sidecar /opt/trimtab/rooms/trimtab_sidecar
-COPY deploy/images/probe.py /opt/trimtab/probe.py
 RUN /opt/trimtab/bin/python -m compileall -q /opt/trimtab/rooms
 
 FROM libraries AS bot-libraries
@@ -46,7 +45,6 @@ RUN python pick.py wanted requirements.lock > wanted.lock \
 COPY agent/trimtab /opt/trimtab/rooms/trimtab
 COPY store/trimtab_store /opt/trimtab/rooms/trimtab_store
 COPY migrations /opt/trimtab/rooms/trimtab_store/migrations
-COPY deploy/images/with-secrets /opt/trimtab/bin/with-secrets
 RUN /opt/trimtab/bin/python -m compileall -q /opt/trimtab/rooms
 
 # -- what runs ----------------------------------------------------------------------------------------------------------
@@ -77,5 +75,5 @@ ENTRYPOINT ["python", "-m", "trimtab_sidecar"]
 FROM runtime AS store
 COPY --from=store-libraries /opt/trimtab /opt/trimtab
 USER 10001:10000
-ENTRYPOINT ["with-secrets", "python", "-m", "trimtab_store"]
+ENTRYPOINT ["python", "-m", "trimtab_store"]
 CMD ["--help"]

@@ -62,15 +62,14 @@ class Place:
 
     def __post_init__(self) -> None:
         self.started: list[subprocess.Popen[bytes]] = []
-        for name in ("owner", "writer", "relay"):
+        for name in ("owner", "writer", "relay", "agent"):
             password = self.made.secret(f"{name}-password")
             url = self.postgres.url("trimtab", user=f"login_{name}", password=password)
             (self.made.secrets / f"{name}-database-url").write_text(url)
-        url = self.postgres.url("trimtab", user="login_agent", password=self.made.secret("agent-password"))
-        (self.made.secrets / "sidecar.toml").write_text(
-            f'database_url = "{url}"\nredis_url = "{self.redis_url("follower")}"\n'
-        )
-        (self.made.secrets / "publisher-redis-url").write_text(self.redis_url("publisher"))
+        for user in ("publisher", "follower"):
+            (self.made.secrets / f"{user}-redis-url").write_text(self.redis_url(user))
+        for name, file in (("database-url", "agent-database-url"), ("redis-url", "follower-redis-url")):
+            (self.made.secrets / name).symlink_to(file)  # as the guide names them for a sidecar in a cluster
 
     def redis_url(self, user: str) -> str:
         return f"unix://{user}:{self.made.secret(f'redis-{user}-password')}@{self.redis_socket}"
@@ -84,7 +83,6 @@ class Place:
             ("/run/trimtab", str(self.folder / f"run-{pair}")),
             ("/var/lib/trimtab", str(self.folder / f"keep-{pair}")),
             ("/tmp", str(self.folder / f"tmp-{pair}")),  # noqa: S108 - of the container
-            ("/opt/trimtab/probe.py", str(DEPLOY / "images" / "probe.py")),
             ("/first-values", str(DEPLOY / "compose" / "first-values")),
             ("--owner=10001", f"--owner={os.geteuid()}"),
             ("$(NODE)", "node-7"),
@@ -95,13 +93,16 @@ class Place:
 
     def environment(self, service: str) -> dict[str, str]:
         given = self.model["services"][service].get("environment", {})
-        path = f"{Path(sys.executable).parent}:{DEPLOY / 'images'}:{os.environ['PATH']}"
+        return self.variables(given)
+
+    def variables(self, given: dict[str, str]) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return {"PATH": path} | {name: self.moved(value) for name, value in given.items()}
 
     def command(self, service: str) -> list[str]:
         """What a service of the store runs: the entrypoint of its image or its own, and its command."""
         own = self.model["services"][service]
-        entrypoint: list[str] = own.get("entrypoint") or ["with-secrets", "python", "-m", "trimtab_store"]
+        entrypoint: list[str] = own.get("entrypoint") or ["python", "-m", "trimtab_store"]
         command: list[str] = own.get("command") or []
         return [self.moved(one) for one in (*entrypoint, *command)]
 
@@ -117,30 +118,35 @@ class Place:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, name: str, *command: str, service: str = "") -> Started:
+    def start(self, name: str, *command: str, environment: dict[str, str]) -> Started:
         log = self.folder / f"{name}.log"
-        environment = self.environment(service) if service else {"PATH": os.environ["PATH"]}
         with log.open("wb") as stream:
             process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
         self.started.append(process)
         return Started(process, log)
 
+    def says_yes(self, probe: list[str], pair: str = "") -> bool:
+        """Whether a probe of a container succeeds."""
+        asked = [sys.executable, *(self.moved(one, pair) for one in probe[1:])]
+        return subprocess.run(asked, check=False, capture_output=True, env=self.variables({})).returncode == 0
+
     def pair(
-        self, name: str, mode: int, sidecar: list[str], probe: list[str], bot: list[str]
+        self, name: str, mode: int, sidecar: list[str], given: dict[str, str], probe: list[str], bot: list[str]
     ) -> tuple[Started, Started]:
         """A sidecar with the bot beside it, in a volume with these rights; the bot starts when the probe succeeds."""
         for one in ("run", "keep", "tmp"):
             (self.folder / f"{one}-{name}").mkdir()
             (self.folder / f"{one}-{name}").chmod(mode if one == "run" else 0o1777)
         first = self.start(
-            f"sidecar-{name}", sys.executable, "-m", "trimtab_sidecar", *(self.moved(one, name) for one in sidecar)
+            f"sidecar-{name}",
+            *(sys.executable, "-m", "trimtab_sidecar"),
+            *(self.moved(one, name) for one in sidecar),
+            environment=self.variables(given),
         )
-        asked = [sys.executable, *(self.moved(one, name) for one in probe[1:])]
-        assert eventually(lambda: subprocess.run(asked, check=False, capture_output=True).returncode == 0, SECONDS), (
-            first.log.read_text()
-        )
-        program = str(DEPLOY / "bot" / "bot.py")
-        return first, self.start(f"bot-{name}", sys.executable, program, *(self.moved(one, name) for one in bot))
+        assert eventually(lambda: self.says_yes(probe, name), SECONDS), first.log.read_text()
+        program = (sys.executable, str(DEPLOY / "bot" / "bot.py"))
+        moved = (self.moved(one, name) for one in bot)
+        return first, self.start(f"bot-{name}", *program, *moved, environment=self.variables({}))
 
 
 @contextlib.contextmanager
@@ -197,15 +203,21 @@ def test_migration_first_values_relay_sidecars_and_bots_work_together_as_the_fil
     before = place.run("trimtab", "history", "-e", "production", "--json")
     place.run("first-values")
     assert place.run("trimtab", "history", "-e", "production", "--json") == before
-    relay = place.start("relay", *place.command("relay"), service="relay")
-
     services = place.model["services"]
-    probe = services["sidecar-paper"]["healthcheck"]["test"][1:]
-    paper = place.pair("paper", 0o750, services["sidecar-paper"]["command"], probe, services["bot-paper"]["command"])
+    (place.folder / "tmp-").mkdir()
+    relay = place.start("relay", *place.command("relay"), environment=place.environment("relay"))
+    turning = services["relay"]["healthcheck"]["test"][1:]
+    assert eventually(lambda: place.says_yes(turning), SECONDS), relay.log.read_text()
+
+    one = services["sidecar-paper"]
+    probe, bot = one["healthcheck"]["test"][1:], services["bot-paper"]["command"]
+    paper = place.pair("paper", 0o750, one["command"], one["environment"], probe, bot)
     manifests = {name: container for name, _, container in deployment.containers()}
-    sidecar, bot = manifests["bot-live/sidecar"], manifests["bot-live/bot"]
-    probe = sidecar["startupProbe"]["exec"]["command"]
-    live = place.pair("live", 0o2777, sidecar["args"], probe, bot["args"])  # as the kubelet makes one for a group
+    one, bot = manifests["bot-live/sidecar"], manifests["bot-live/bot"]["args"]
+    probe, given = one["startupProbe"]["exec"]["command"], deployment.variables_of(one)
+    live = place.pair("live", 0o2777, one["args"], given, probe, bot)  # as the kubelet makes one for a group
+    assert place.says_yes(one["livenessProbe"]["exec"]["command"], "live")
+    assert manifests["relay/relay"]["livenessProbe"]["exec"]["command"] == turning
     assert eventually(lambda: paper[1].reads(3.0), SECONDS), paper[1].log.read_text()
     assert eventually(lambda: live[1].reads(1.5), SECONDS), live[1].log.read_text()
     assert paper[1].lines()[-1]["labels"]["mode"] == "paper"

@@ -37,15 +37,18 @@ class Prepared:
         return (self.secrets / name).read_text()
 
 
-def prepare(folder: Path) -> Prepared:
-    """Run `deploy/compose/prepare` into a folder; again, if it ran before."""
+def prepare(folder: Path, path: str = "") -> Prepared:
+    """Run `deploy/compose/prepare` into a folder; again, if it ran before. It finds trimtab beside this Python."""
     made = Prepared(folder / "secrets", folder / "settings.env")
-    subprocess.run(
+    path = path or f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
         [DEPLOY / "compose" / "prepare", made.secrets],
-        check=True,
+        check=False,
         capture_output=True,
-        env={"PATH": os.environ["PATH"], "TRIMTAB_COMPOSE_ENV": str(made.settings)},
+        text=True,
+        env={"PATH": path, "TRIMTAB_COMPOSE_ENV": str(made.settings)},
     )
+    assert done.returncode == 0, done.stderr
     return made
 
 
@@ -111,6 +114,11 @@ def stages() -> dict[str, Stage]:
         lines = tuple((word, " ".join(told.split())) for word, _, told in (line.partition(" ") for line in rest))
         found[name] = Stage(name, base, lines)
     return found
+
+
+def variables_of(container: dict[str, Any]) -> dict[str, str]:
+    """What a container of Kubernetes is given by name, without what only a cluster knows."""
+    return {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}
 
 
 def flags_of(arguments: list[str]) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,17 @@ from trimtab_sidecar import settings
 
 SERVERS = {"postgres", "redis"}
 ONCE = {"migrate", "first-values", "trimtab"}
-LISTENING_NOWHERE = {"relay"}
+DOCKER = """#!{python}
+import pathlib, subprocess, sys
+told = sys.argv[1:]
+with pathlib.Path("{told}").open("a") as log:
+    print(*told, sep="\t", file=log)
+if told[0] == "run":
+    place = told[told.index("--volume") + 1].removesuffix(":/keys")
+    inside = told[told.index("{image}") + 1 :]
+    outside = [one.replace("/keys/", place + "/") for one in inside]
+    sys.exit(subprocess.run([sys.executable, "-m", "trimtab_store", *outside]).returncode)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +78,7 @@ def test_every_service_is_confined(model: dict[str, Any]) -> None:
         )
         assert {"mem_limit", "cpus", "pids_limit"} <= service.keys(), name
         assert re.search(r":\d+\.\d+(\.\d+)?(-\w+)?$", service["image"]), name
-        assert ("healthcheck" in service) == (name not in ONCE | LISTENING_NOWHERE), name
+        assert ("healthcheck" in service) == (name not in ONCE), name
 
 
 def test_bots_reach_no_server_hold_no_secret_and_write_nothing_that_is_shared(model: dict[str, Any]) -> None:
@@ -100,7 +111,9 @@ def test_only_who_commits_holds_the_signing_key_and_nobody_but_postgres_its_pass
     assert holders["signing-key.json"] == {"first-values", "trimtab"}
     assert holders["postgres-password"] == {"postgres"}
     assert holders["owner-database-url"] == {"migrate"}
-    assert holders["sidecar.toml"] == {"sidecar-paper", "sidecar-live"}
+    for name in ("agent-database-url", "follower-redis-url", "trust.json"):
+        assert holders[name] == {"sidecar-paper", "sidecar-live"}
+    assert holders["relay-database-url"] == {"relay"}
 
 
 def test_prepare_makes_every_secret_for_its_owner_alone_and_keeps_what_there_is(made: Prepared) -> None:
@@ -122,6 +135,22 @@ def test_two_runs_of_prepare_in_two_folders_share_no_secret(made: Prepared, tmp_
     assert same == set()
 
 
+def test_without_trimtab_prepare_has_its_image_make_the_key(tmp_path: Path, model: dict[str, Any]) -> None:
+    """A docker stands in that runs here what it is told: as whom, with which image and on which folder is looked at."""
+    image = model["services"]["trimtab"]["image"]
+    docker = tmp_path / "docker"
+    docker.write_text(DOCKER.format(python=sys.executable, image=image, told=str(tmp_path / "told")))
+    docker.chmod(0o755)
+    found = deployment.prepare(tmp_path, f"{tmp_path}:/usr/bin:/bin")
+    build, run = (line.split("\t") for line in (tmp_path / "told").read_text().splitlines())
+    assert build == ["build", "--quiet", "--target", "store", "--tag", image, str(deployment.ROOT)]
+    assert {"--rm", "--read-only", f"{os.geteuid()}:{os.getegid()}", f"{found.secrets}:/keys"} <= set(run)
+    assert run[run.index("--network") + 1] == "none"
+    assert run[run.index("--cap-drop") + 1] == "ALL"
+    key = SigningKey.from_bytes((found.secrets / "signing-key.json").read_bytes())
+    assert Trust.from_bytes((found.secrets / "trust.json").read_bytes()).to_bytes() == key.trust().to_bytes()
+
+
 def test_what_prepare_writes_is_what_trimtab_reads(made: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("TRIMTAB_"):
@@ -130,8 +159,11 @@ def test_what_prepare_writes_is_what_trimtab_reads(made: Prepared, monkeypatch: 
     trust = Trust.from_bytes((made.secrets / "trust.json").read_bytes())
     assert trust.to_bytes() == key.trust().to_bytes()
     flags = {"environment": "production", "shared": "/run/x", "trust": made.secrets / "trust.json"}
-    read = settings.read({**flags, "file": made.secrets / "sidecar.toml"})
+    for variable, name in (("DATABASE", "agent-database-url"), ("REDIS", "follower-redis-url")):
+        monkeypatch.setenv(f"TRIMTAB_{variable}_URL_FILE", str(made.secrets / name))
+    read = settings.read(flags)
     assert read.follow.database_url is not None
+    assert read.follow.database_url.get_secret_value() == made.secret("agent-database-url")
     assert read.follow.redis_url is not None
     assert read.follow.trusted.to_bytes() == trust.to_bytes()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from tests.support import deployment
 from tests.support.deployment import COMPOSE, DEPLOY, DOCKERFILE
 from trimtab.model.errors import UsageError
 from trimtab.settings import Settings
-from trimtab_sidecar import command, settings
-from trimtab_store.cli import connecting
+from trimtab_sidecar import PROBE, command, probing, settings
+from trimtab_store.cli import connecting, relaying
 from trimtab_store.cli.app import app
 from trimtab_store.keys import SIGNING_KEY
 
@@ -29,6 +28,7 @@ FILES = [
     *(path for path in DEPLOY.rglob("*") if path.is_file() and NOT_OURS.isdisjoint(path.parts)),
 ]
 ADDRESSES = {connecting.DATABASE_URL, connecting.OWNER_URL, connecting.REDIS_URL}
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 OF_COMPOSE = {"TRIMTAB_UID", "TRIMTAB_GID", "TRIMTAB_SECRETS", "TRIMTAB_COMPOSE_ENV"}
 
 
@@ -70,6 +70,24 @@ def test_every_command_and_flag_is_one_that_its_program_knows(tmp_path: Path) ->
         parse(kind, arguments)
 
 
+def test_every_probe_is_one_that_its_program_answers(tmp_path: Path) -> None:
+    model: dict[str, Any] = deployment.compose_model(deployment.prepare(tmp_path))
+    asked = [one["healthcheck"]["test"][1:] for one in model["services"].values() if "healthcheck" in one]
+    for _, _, container in deployment.containers():
+        asked += [container[name]["exec"]["command"] for name in PROBES if name in container]
+    ours = [one[2:] for one in asked if one[:2] == ["python", "-m"]]
+    assert sorted(one[0] for one in ours) == ["trimtab_sidecar"] * 8 + ["trimtab_store"] * 3
+    for module, *words in ours:
+        if module == "trimtab_sidecar":
+            assert words[0] == PROBE
+            probing.parser().parse_args(words[1:])
+        else:
+            parse("store", words[:1])
+            probe = typer.main.get_command(relaying.relay)
+            name, found, rest = probe.resolve_command(probe.make_context("relay", []), words[1:])  # type: ignore[attr-defined]
+            found.make_context(name, rest).close()
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments", "refused"),
     [
@@ -91,24 +109,6 @@ def test_every_variable_is_one_that_something_reads() -> None:
     for path in FILES:
         used = set(re.findall(r"\bTRIMTAB_[A-Z_]+\b", path.read_text()))
         assert used <= known, path
-
-
-def test_with_secrets_reads_exactly_the_addresses_that_the_command_line_knows() -> None:
-    [names] = re.findall(r"^for name in (.*); do$", (DEPLOY / "images" / "with-secrets").read_text(), re.MULTILINE)
-    assert set(names.split()) == ADDRESSES
-
-
-def test_an_address_in_a_file_reaches_the_program_and_one_that_is_missing_is_refused(tmp_path: Path) -> None:
-    script, place = DEPLOY / "images" / "with-secrets", tmp_path / "url"
-    place.write_text("redis://a:$b'c \"d@e\n")
-    environment = {"PATH": "/usr/bin:/bin", "TRIMTAB_REDIS_URL_FILE": str(place)}
-    run = [str(script), "sh", "-c", 'printf "%s|%s" "$TRIMTAB_REDIS_URL" "${TRIMTAB_REDIS_URL_FILE-gone}"']
-    done = subprocess.run(run, check=False, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "redis://a:$b'c \"d@e|gone", "")
-    place.unlink()
-    done = subprocess.run(run, check=False, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert str(place) in done.stderr
 
 
 def test_no_file_holds_a_secret() -> None:
