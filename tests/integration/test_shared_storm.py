@@ -5,14 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.shared_kills import REVISIONS, live_on, publisher_life
 from tests.support.shared_line import SharedLine
-from tests.support.shared_storm import storm
+from tests.support.shared_storm import Readers, storm
 from trimtab import attach
 from trimtab.model.errors import TrimtabError
 from trimtab_sidecar.shared import SharedDirectory
@@ -48,6 +50,22 @@ def test_readers_never_err_block_go_back_or_see_two_revisions(
         total += sum(one.reads for one in found)
     assert total >= reads
     assert len(list(place.glob("snapshot-*"))) <= 2
+
+
+def test_a_reader_process_that_is_stopped_across_many_rotations_wakes_consistent(place: Path) -> None:
+    assert live_on(publisher_life, place, 0) == 0
+    readers = Readers(place, 1)
+    try:
+        (reader,) = readers.processes
+        assert reader.pid is not None
+        for sleep in range(10):  # each at another point of its checks
+            os.kill(reader.pid, signal.SIGSTOP)
+            for life in range(3):
+                assert live_on(publisher_life, place, (3 * sleep + life + 1) * REVISIONS) == 0
+            os.kill(reader.pid, signal.SIGCONT)
+    finally:
+        (seen,) = readers.end()
+    assert (seen.wrong, seen.last) == ([], 31 * REVISIONS)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -78,6 +78,7 @@ def read(place: Path, answer: Connection, stop: Connection) -> None:
     """Read and check until told to stop."""
     seen = Seen()
     config = attach(place, {"bot": "mm"}, timeout=10)
+    answer.send(None)
     generation = 0
     try:
         while not stop.poll():
@@ -88,13 +89,14 @@ def read(place: Path, answer: Connection, stop: Connection) -> None:
             now = config._following._at.generation.number
             seen.generations += now != generation
             generation = now
+        seen.check(config)  # of what was there when we were told to stop
     except BaseException as error:  # noqa: BLE001 - whatever a reader raises is what is looked for
         seen.wrong.append(repr(error))
     answer.send(seen)
 
 
 class Readers:
-    """Reader processes at work."""
+    """Reader processes at work, once they are made."""
 
     def __init__(self, place: Path, count: int) -> None:
         self.processes: list[ForkProcess] = []
@@ -103,7 +105,10 @@ class Readers:
             mine, theirs = FORK.Pipe()
             stop, stopped = FORK.Pipe()
             self.processes.append(started(read, place, theirs, stopped))
+            theirs.close()
             self._pipes.append((mine, stop))
+        for mine, _ in self._pipes:
+            assert mine.recv() is None
 
     def end(self) -> list[Seen]:
         """Stop them; what they found."""
