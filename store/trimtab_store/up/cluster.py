@@ -15,8 +15,8 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from trimtab.model.statements import SigningKey
-from trimtab_store import migrate
+from trimtab.model.statements import SigningKey, Trust
+from trimtab_store import keys, migrate
 from trimtab_store.embedded.directory import DataDirectory, Servers
 from trimtab_store.embedded.places import kept_password, write_private
 from trimtab_store.embedded.postgres import PostgresServer
@@ -79,7 +79,7 @@ def start(path: Path, say: Callable[[str], None]) -> Generator[Cluster]:
         )
         redis.start()
         cluster = Cluster(directory, postgres, redis)
-        _keep_keys(directory)
+        keep_keys(directory)
         _make_database(postgres)
         if migrate.current(cluster.owner_url) != migrate.known()[-1]:
             say("Migrating the schema")
@@ -89,11 +89,13 @@ def start(path: Path, say: Callable[[str], None]) -> Generator[Cluster]:
         yield cluster
 
 
-def _keep_keys(directory: DataDirectory) -> None:
+def keep_keys(directory: DataDirectory) -> None:
+    """Make a signing key where there is none, and have it trusted beside whatever else is."""
     if not directory.signing_key.exists():
         write_private(directory.signing_key, SigningKey.generate().to_bytes())
     key = SigningKey.from_bytes(directory.signing_key.read_bytes())
-    write_private(directory.trust, key.trust().to_bytes())
+    trusted = keys.read_trust(directory.trust).keys if directory.trust.exists() else {}
+    write_private(directory.trust, Trust({**trusted, **key.trust().keys}).to_bytes())  # what was added there stays
 
 
 def _make_database(postgres: PostgresServer) -> None:
