@@ -94,8 +94,8 @@ def keep_keys(directory: DataDirectory) -> None:
     if not directory.signing_key.exists():
         write_private(directory.signing_key, SigningKey.generate().to_bytes())
     key = SigningKey.from_bytes(directory.signing_key.read_bytes())
-    trusted = keys.read_trust(directory.trust).keys if directory.trust.exists() else {}
-    write_private(directory.trust, Trust({**trusted, **key.trust().keys}).to_bytes())  # what was added there stays
+    trusted = keys.read_trust(directory.trust) if directory.trust.exists() else key.trust()
+    write_private(directory.trust, Trust({**trusted.keys, **key.trust().keys}).to_bytes())  # what was added there stays
 
 
 def _make_database(postgres: PostgresServer) -> None:
