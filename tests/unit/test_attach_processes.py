@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support import attached_child
+from tests.support import attached_child, forking_reader
 from tests.support.shared_line import SharedLine, hide, put, remove
-from trimtab.attached import Attached, attach
+from trimtab.attached import attach
 from trimtab.model import views
 from trimtab.model.canonical import Json
 from trimtab.model.items import LeafEdit
@@ -70,39 +68,18 @@ def test_a_bot_under_uvloop_hears_starts_processes_and_forks(place: Path, line: 
     assert (told, bot.returncode) == (expected, 0)
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_forks_in_the_middle_of_reading_threads_read_on_in_both(place: Path) -> None:
-    keys = [f"g.k{key}" for key in range(8)]
-    with SharedLine(place, dict.fromkeys(keys, 0), limits=Limits(paths=64, frames=20)) as line:
-        config = attach(place, {"bot": "mm"}, timeout=0)
-        ends, wrong = threading.Event(), list[object]()
-
-        def read() -> None:
-            while not ends.is_set():
-                with config.pinned() as pin:
-                    values = {pin[key] for key in keys}  # pyright: ignore[reportUnhashable] - integers
-                if len(values) != 1:
-                    wrong.append(values)
-
-        threads = [threading.Thread(target=read) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        said = [forked(config, keys, line, number) for number in range(1, 26)]
-        ends.set()
-        for thread in threads:
-            thread.join()
-        assert (said, wrong) == ([0] * 25, [])
-        assert config[keys[0]] == 25
-
-
-def forked(config: Attached, keys: list[str], line: SharedLine, number: int) -> int:
-    """The exit code of a child that is forked while the writer's change is news to somebody, or is being taken."""
-    line.edit(*(put(key, number) for key in keys))
-    line.tidy()
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if [config[key] for key in keys] == [number] * 8 and config.revision == number + 1 else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.forking_reader", str(place)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    last = forking_reader.FORKS
+    assert json.loads(done.stdout) == {"children": [0] * last, "torn": [], "here": last}
 
 
 def test_sixty_four_label_sets_see_what_the_model_sees_over_every_kind_of_change(place: Path) -> None:
