@@ -17,6 +17,7 @@ from typing import Final
 
 from trimtab.model.errors import ConflictError, FilesRefused, SettingError, TrimtabError
 from trimtab.model.statements import SigningKey, Trust
+from trimtab_store.embedded.places import sync_directory
 
 SIGNING_KEY: Final = "TRIMTAB_SIGNING_KEY"
 TRUST: Final = "TRIMTAB_TRUST"
@@ -83,7 +84,7 @@ def _make_key(file: Path, key: SigningKey) -> None:
                 "Name a new file",
             ) from error
         _fill(descriptor, file, key.to_bytes() + b"\n")
-    _sync(file.parent)
+    sync_directory(file.parent)
 
 
 def _replace(file: Path, content: bytes) -> None:
@@ -99,7 +100,7 @@ def _replace(file: Path, content: bytes) -> None:
     except BaseException:
         beside.unlink()
         raise
-    _sync(file.parent)
+    sync_directory(file.parent)
 
 
 def _fill(descriptor: int, file: Path, content: bytes) -> None:
@@ -112,14 +113,6 @@ def _fill(descriptor: int, file: Path, content: bytes) -> None:
     except BaseException:
         file.unlink()
         raise
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
