@@ -8,6 +8,7 @@ from typing import Self
 
 from trimtab import clock
 from trimtab.model import canonical, states
+from trimtab.model.canonical import Json
 from trimtab.model.changes import Change
 from trimtab.model.items import Item, LeafEdit
 from trimtab.model.links import Position
@@ -20,6 +21,12 @@ from trimtab.shared.layout import HashPath
 from trimtab_sidecar.shared import Limits, Publisher, SharedDirectory, SharedFiles
 
 LINEAGE = Lineage(("base", "production"))
+VALUES: dict[str, Json] = {
+    "risk.global.max": 3,
+    "risk.global.names": ["a"],
+    "token.t1.on": True,
+    "fleet.bots.mm.labels.mode": "paper",
+}
 
 
 def put(path: str, value: object, layer: str = "") -> LeafEdit:
@@ -44,7 +51,7 @@ class SharedLine:
     def __init__(
         self,
         place: Path | SharedFiles,
-        values: Mapping[str, canonical.Json] | None = None,
+        values: Mapping[str, Json] | None = None,
         *,
         limits: Limits | None = None,
         identity: Mapping[str, str] | None = None,

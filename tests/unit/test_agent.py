@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +42,6 @@ LEVERAGE = "risk.global.max_leverage"
 class Limits(BaseModel, frozen=True):
     max_leverage: float
     max_correlation: float
-
-
-@pytest.fixture
-def made() -> Iterator[World]:
-    with world() as found:
-        yield found
 
 
 # -- imports -----------------------------------------------------------------------------------------------------------

@@ -10,18 +10,17 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from tests.support.shared_line import SharedLine, hide, put, remove
+from tests.support.shared_line import VALUES, SharedLine, hide, put, remove
 from trimtab import clock
 from trimtab.attached import Attached, attach
 from trimtab.model import states, views
-from trimtab.model.canonical import Json
 from trimtab.model.errors import (
     DirectoryHeld,
     FilesRefused,
@@ -38,24 +37,7 @@ from trimtab.pending import Changed, Reloaded
 from trimtab.shared import head, layout
 from trimtab_sidecar.shared import Limits, SharedDirectory
 
-VALUES: dict[str, Json] = {
-    "risk.global.max": 3,
-    "risk.global.names": ["a"],
-    "token.t1.on": True,
-    "fleet.bots.mm.labels.mode": "paper",
-}
 MakeLine = Callable[..., SharedLine]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "shared"
-
-
-@pytest.fixture
-def line(place: Path) -> Iterator[SharedLine]:
-    with SharedLine(place, VALUES) as made:
-        yield made
 
 
 def reader(place: Path, bot: str = "mm", **more: Any) -> Attached:

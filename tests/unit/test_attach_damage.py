@@ -34,11 +34,6 @@ NAMES = ["head", "snapshot-1", "changes-1"]
 FORK = multiprocessing.get_context("fork")
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "shared"
-
-
 def begun(place: Path) -> SharedLine:
     made = SharedLine(place, VALUES, limits=SMALL_ROOM)
     made.edit(put("risk.k1", "one"), put("new.path", 1, "bot=mm"))

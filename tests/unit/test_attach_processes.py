@@ -6,34 +6,18 @@ import json
 import multiprocessing
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.support import attached_child, forking_reader
-from tests.support.shared_line import SharedLine, hide, put, remove
+from tests.support.shared_line import VALUES, SharedLine, hide, put, remove
 from trimtab.attached import attach
 from trimtab.model import views
-from trimtab.model.canonical import Json
 from trimtab.model.items import LeafEdit
 from trimtab.model.resolution import ABSENT
 from trimtab_sidecar.shared import Limits
 
 PATH = attached_child.PATH
-VALUES: dict[str, Json] = {PATH: 3, "risk.global.names": ["a"], "token.t1.on": True}
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "shared"
-
-
-@pytest.fixture
-def line(place: Path) -> Iterator[SharedLine]:
-    with SharedLine(place, VALUES) as made:
-        yield made
 
 
 def test_a_process_that_is_spawned_with_a_reader_attaches_anew(place: Path, line: SharedLine) -> None:
@@ -43,7 +27,7 @@ def test_a_process_that_is_spawned_with_a_reader_attaches_anew(place: Path, line
     process = context.Process(target=attached_child.read, args=(config, theirs))
     process.start()
     theirs.close()
-    assert ours.recv() == (process.pid, 3, {"bot": "mm", "node": "n1"}, 1)
+    assert ours.recv() == (process.pid, 3, {"bot": "mm", "node": "n1", "mode": "paper"}, 1)
     line.edit(put(PATH, 4))
     line.resync()
     line.edit(put("token.t1.on", value=False))

@@ -18,17 +18,6 @@ from trimtab.model.receipts import Receipt
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "s"
-
-
-@pytest.fixture
-def line(place: Path) -> Iterator[SharedLine]:
-    with SharedLine(place, {"risk.max": 3, "fleet.bots.mm.labels.mode": "paper"}) as made:
-        yield made
-
-
-@pytest.fixture
 def sidecar(place: Path, line: SharedLine) -> Iterator[socket.socket]:
     assert line.position.revision == 1
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as listening:
@@ -53,9 +42,9 @@ def receipt(revision: int, *, closed: bool = False) -> Receipt:
 def test_it_tells_what_it_took_once_and_that_it_closes(place: Path, line: SharedLine, sidecar: socket.socket) -> None:
     config = attach(place, {"bot": "mm"}, timeout=0)
     assert told(sidecar) == [receipt(1)]
-    line.edit(put("risk.max", 4))
+    line.edit(put("risk.global.max", 4))
     assert told(sidecar) == [], "what nobody has read is not taken"
-    assert [config["risk.max"] for _ in range(3_000)] == [4] * 3_000
+    assert [config["risk.global.max"] for _ in range(3_000)] == [4] * 3_000
     assert told(sidecar) == [receipt(2)]
     config.close()
     config.close()
@@ -67,8 +56,8 @@ def test_without_a_listener_reading_goes_on_and_it_is_told_later(
 ) -> None:
     monkeypatch.setattr(attach_taking, "THOROUGH_SECONDS", 0.0)
     config = attach(place, {"bot": "mm"}, timeout=0)
-    line.edit(put("risk.max", 4))
-    assert config["risk.max"] == 4
+    line.edit(put("risk.global.max", 4))
+    assert config["risk.global.max"] == 4
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as listening:
         listening.bind(str(place / receipts.SOCKET))
         assert config.revision == 2
@@ -85,5 +74,5 @@ def test_a_view_that_may_not_be_read_is_not_acknowledged(place: Path, line: Shar
     assert config.labels["mode"] == "live"
     assert told(sidecar) == []
     line.edit(put("fleet.bots.mm.labels.mode", "paper"))
-    assert config["risk.max"] == 3
+    assert config["risk.global.max"] == 3
     assert [one.position.revision for one in told(sidecar)] == [3]

@@ -17,7 +17,7 @@ import pytest
 from tests.support.files_fake import Disk as Stored
 from tests.support.files_fake import FakeFiles
 from tests.support.signed_line import SignedLine
-from tests.support.world import World, eventually, world
+from tests.support.world import World, eventually
 from trimtab import Agent, Status, errands, follower, keeper, settings, sources
 from trimtab.face import AgentFace
 from trimtab.feeds.disk import DiskFeed, Loaded
@@ -29,12 +29,6 @@ from trimtab.reader import Assignment, Held
 from trimtab.replica.machine import Replica
 
 LEVERAGE = "risk.global.max_leverage"
-
-
-@pytest.fixture
-def made() -> Iterator[World]:
-    with world() as found:
-        yield found
 
 
 def breaking(times: int) -> Any:

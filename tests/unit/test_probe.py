@@ -5,35 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
 from tests.support.sidecar import running, until
-from tests.support.world import World, world
+from tests.support.world import World
 from trimtab_sidecar import probing, run
 
 BOUND = 60
-
-
-@pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("TRIMTAB_"):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def made() -> Iterator[World]:
-    with world() as found:
-        yield found
 
 
 def program(*arguments: str) -> subprocess.CompletedProcess[str]:

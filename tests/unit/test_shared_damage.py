@@ -22,17 +22,12 @@ SMALL_ROOM = Limits(room=Room(bytes=frames.FIRST + 256 * 1024))
 
 
 @pytest.fixture
-def line(tmp_path: Path) -> Iterator[SharedLine]:
-    with SharedLine(tmp_path / "shared", VALUES, limits=SMALL_ROOM) as made:
+def line(place: Path) -> Iterator[SharedLine]:
+    with SharedLine(place, VALUES, limits=SMALL_ROOM) as made:
         made.edit(put("risk.k1", "one"), put("new.path", 1, "bot=mm"))
         made.edit(hide("risk.k2"), put("other", [1]))
         made.attest()
         yield made
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "shared"
 
 
 EXPECTED: dict[str, Json] = {**VALUES, "risk.k1": "one", "new.path": 1}

@@ -7,23 +7,16 @@ import gc
 import os
 import random
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.sidecar import client, running, told, until
-from tests.support.world import World, world
+from tests.support.world import World
 from trimtab_sidecar.http import malformed
 
 TLS = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 2
 SECRET = b"s3cr3t-in-a-request"
-
-
-@pytest.fixture
-def made() -> Iterator[World]:
-    with world() as found:
-        yield found
 
 
 async def send(place: Path, content: bytes, *, end: bool = False) -> bytes:

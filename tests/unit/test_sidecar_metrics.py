@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
-import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.sidecar import client, running, until
 from tests.support.signed_line import SignedLine
-from tests.support.world import World, world
+from tests.support.world import World
 from trimtab.feeds.feed import Arrived
 from trimtab.model.changes import Change
 from trimtab_sidecar.metrics import Metrics
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-@pytest.fixture
-def made() -> Iterator[World]:
-    with world() as found:
-        yield found
 
 
 async def scrape(ask: aiohttp.ClientSession) -> Samples:

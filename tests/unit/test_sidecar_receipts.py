@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import orjson
 import pytest
 
 from tests.support.sidecar import client, running, until
-from tests.support.world import World, world
+from tests.support.world import World
 from trimtab.model import receipts
 from trimtab.model.errors import ValueRefused
 from trimtab.model.links import START, Position
@@ -24,12 +23,6 @@ from trimtab_sidecar import attachments
 from trimtab_sidecar.attachments import Attachments
 
 RECEIPT = Receipt(name="mm-btc", pid=77, labels={"bot": "mm-btc"}, position=Position(1, 4))
-
-
-@pytest.fixture
-def made() -> Iterator[World]:
-    with world() as found:
-        yield found
 
 
 class Clock:

@@ -7,14 +7,13 @@ import io
 import json
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.support.sidecar import client, opener, running, settings_for, until
-from tests.support.world import World, world
+from tests.support.world import World
 from tests.unit.test_cli_bare import python
 from trimtab.model.errors import ConflictError, DirectoryHeld, FilesRefused, SettingError, TrimtabError
 from trimtab_sidecar import _OF_THE_EXTRA, command, logs, settings
@@ -22,20 +21,6 @@ from trimtab_sidecar.holding import LOCK, Holding
 from trimtab_sidecar.http import sockets
 from trimtab_sidecar.running import Sidecar
 from trimtab_sidecar.sharing import Sharing
-
-
-@pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("TRIMTAB_"):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def made() -> Iterator[World]:
-    with world() as found:
-        yield found
-
 
 # -- settings ----------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.sidecar import client, running, until
-from tests.support.world import World, world
+from tests.support.world import World
 from trimtab.model import patterns, views
 from trimtab.model.changes import Change
 from trimtab.model.items import LeafEdit
@@ -28,12 +28,6 @@ from trimtab_sidecar.running import Sidecar
 
 LEVERAGE = "risk.global.max_leverage"
 Event = tuple[str, str, Any]
-
-
-@pytest.fixture
-def made() -> Iterator[World]:
-    with world() as found:
-        yield found
 
 
 @pytest.fixture

@@ -20,13 +20,6 @@ Read = Callable[[], tuple[str | None, str | None]]
 """Reads the addresses of the database and of Redis."""
 
 
-@pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("TRIMTAB_"):
-            monkeypatch.delenv(name)
-
-
 @pytest.fixture
 def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file that TRIMTAB_REDIS_URL_FILE names; it is not there yet."""
