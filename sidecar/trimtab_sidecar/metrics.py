@@ -52,6 +52,13 @@ class Metrics:
         self._requests = Counter(
             "trimtab_http_requests", "Answers, by kind and status.", ["kind", "status"], registry=self.registry
         )
+        self._connections = Gauge("trimtab_http_connections", "Connections that are open.", registry=self.registry)
+        self._cut = Counter(
+            "trimtab_http_connections_cut",
+            "Connections that we ended: late, idle, unread, displaced, refused.",
+            ["why"],
+            registry=self.registry,
+        )
         self._streams = Gauge("trimtab_http_streams", "Streams of changes that are open.", registry=self.registry)
         self._slow_streams = Counter(
             "trimtab_http_slow_streams", "Streams cut off because nobody read them.", registry=self.registry
@@ -83,6 +90,18 @@ class Metrics:
     def rendered(self, outcome: str) -> None:
         """A file was looked after: written, same, or failed."""
         self._renders.labels(outcome).inc()
+
+    def connection_opened(self) -> None:
+        """See `trimtab_sidecar.http.connections.Counting`."""
+        self._connections.inc()
+
+    def connection_closed(self) -> None:
+        """See `trimtab_sidecar.http.connections.Counting`."""
+        self._connections.dec()
+
+    def connection_cut(self, why: str) -> None:
+        """See `trimtab_sidecar.http.connections.Counting`."""
+        self._cut.labels(why).inc()
 
     def stream_opened(self) -> None:
         """See `trimtab_sidecar.http.stream.Counting`."""

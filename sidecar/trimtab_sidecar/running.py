@@ -59,7 +59,7 @@ class Sidecar:
         self.metrics.registry.register(Standings(self.node))
         self._renders = Renders(self.node, given.own.render, self.metrics.rendered, self._report)
         self._streams = Streams(self.node, self.metrics)
-        self.server = Server(Guard(self.node, self.metrics.answered), self._routes())
+        self.server = Server(Guard(self.node, self.metrics.answered), self._routes(), self.metrics)
         self._follower: Follower | None = None
         self._broken = False
         self.started = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
@@ -56,6 +57,15 @@ def of_position(position: Position) -> dict[str, str]:
 def json(value: Json, *, status: int = 200) -> web.Response:
     """A JSON answer."""
     return web.Response(body=canonical.encode(value), status=status, content_type=JSON)
+
+
+def written(answer: web.Response, headers: Mapping[str, str]) -> bytes:
+    """An answer as bytes, after which the connection closes, for who has not asked."""
+    body = answer.body
+    assert isinstance(body, bytes)
+    told = {**headers, "Content-Type": answer.content_type, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {text}" for name, text in told.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
 
 
 def problem(error: TrimtabError, path: str, *, status: int = 0) -> web.Response:

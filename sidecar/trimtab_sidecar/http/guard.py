@@ -1,7 +1,7 @@
 """The guard: what every request passes, before and after whoever answers it.
 
 Only GET and HEAD; a Host of this machine (a page in a browser can make its own name resolve to 127.0.0.1, but not lie
-about it); bounded sizes and numbers; every error is a problem; a reader that does not read is cut off.
+about it); bounded sizes (numbers: `connections`); every error is a problem; a reader that does not read is cut off.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from trimtab.model.errors import DeniedError, NotFoundError, TrimtabError, UnavailableError, UsageError
+from trimtab.model.errors import DeniedError, NotFoundError, TrimtabError, UsageError
 from trimtab_sidecar import logs
 from trimtab_sidecar.http import answers
 from trimtab_sidecar.node import Node
@@ -22,8 +22,6 @@ from trimtab_sidecar.node import Node
 MAX_TARGET: Final = 8 * 1024
 """Bytes of a path with its query."""
 MAX_HEADERS: Final = 16 * 1024
-MAX_REQUESTS: Final = 256
-"""Requests under way at once, streams of changes among them."""
 WRITE_SECONDS: Final = 10.0
 """How long a reader may take to accept an answer."""
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -38,7 +36,6 @@ class Guard:
         """`counted` is told of every answer: which kind of request, and its status."""
         self._node = node
         self.counted = counted
-        self._under_way = 0
 
     @property
     def middleware(self) -> Middleware:
@@ -51,17 +48,18 @@ class Guard:
         return guarded
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._under_way += 1
-        try:
-            answer = await self._answer(request, handler)
-            self.counted(_kind(request), answer.status)
-            if answer.prepared:
-                return answer  # a stream, which is over
-            for name, told in answers.about(self._node).items():
-                answer.headers.setdefault(name, told)
-            return await self._send(request, answer)
-        finally:
-            self._under_way -= 1
+        answer = await self._answer(request, handler)
+        self.counted(_kind(request), answer.status)
+        if answer.prepared:
+            return answer  # a stream, which is over
+        for name, told in answers.about(self._node).items():
+            answer.headers.setdefault(name, told)
+        return await self._send(request, answer)
+
+    def written(self, error: TrimtabError, status: int) -> bytes:
+        """A problem as bytes, for a connection without a request; it closes after this."""
+        self.counted("connection", status)
+        return answers.written(answers.problem(error, "", status=status), answers.about(self._node))
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         asked = request.match_info.get("path", "")
@@ -83,9 +81,6 @@ class Guard:
     def _refused(self, request: web.Request) -> web.Response | None:
         if request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}:
             return _only_reads(request)
-        if self._under_way > MAX_REQUESTS:
-            busy = UnavailableError("Too many requests at once", f"{MAX_REQUESTS} are under way", "Try again soon")
-            return answers.problem(busy, "")
         if len(request.path_qs) > MAX_TARGET or request.can_read_body:
             why = "it has a body" if request.can_read_body else f"it has more than {MAX_TARGET} bytes"
             refused = UsageError("This request is refused", why, "Ask for less at once")
