@@ -61,7 +61,7 @@ class Relay:
         return dict(self._alarms)
 
     def run(self, stop: threading.Event) -> None:
-        """Look every `interval` seconds until `stop` is set; raises `NotMigrated` if this never can work."""
+        """Look every `interval` seconds until `stop` is set; raises `NotMigrated` or `DeniedError` if it never can."""
         _log.info("relay started")
         try:
             while not stop.is_set():
@@ -139,7 +139,7 @@ class Relay:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether waiting helps; a database without our schema needs a person."""
+    """Whether waiting helps; a database without our schema, or without rights for us, needs a person."""
     return isinstance(error, UnavailableError) and not isinstance(error, NotMigrated)
 
 

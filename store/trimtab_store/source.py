@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
+import psycopg
+
+from trimtab.model.errors import DeniedError, NotMigrated, TrimtabError, UnavailableError
 from trimtab.model.links import Position
 from trimtab_store.deadlines import Deadline
 from trimtab_store.kept import KeptConnection
 
 PAGE_BYTES = 4 * 1024 * 1024
+_RIGHTS: Final = """
+    SELECT current_user::text,
+           EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 'environments' AND relnamespace = schema.oid),
+           EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_relay'
+                   AND has_schema_privilege(pg_roles.oid, schema.oid, 'USAGE'))
+    FROM pg_catalog.pg_namespace AS schema WHERE nspname = 'trimtab'
+"""
+"""What anybody may ask: who we are, whether the tables are there, and whether relays have their rights yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,13 @@ class PostgresSource:
         self._kept = KeptConnection(database_url)
 
     def environments(self, deadline: Deadline) -> list[str]:
-        """The names of all environments, sorted."""
-        rows = self._kept.rows('SELECT name FROM trimtab.environments ORDER BY name COLLATE "C"', (), deadline)
+        """The names of all environments, sorted. Raises `DeniedError` where this login may not read them."""
+        try:
+            rows = self._kept.rows('SELECT name FROM trimtab.environments ORDER BY name COLLATE "C"', (), deadline)
+        except UnavailableError as error:
+            if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+                raise self._denied(error, deadline) from error
+            raise
         return [row[0] for row in rows]
 
     def head(self, environment: str, deadline: Deadline) -> StoreHead | None:
@@ -96,3 +112,14 @@ class PostgresSource:
     def close(self) -> None:
         """Close the connection; the next call opens another."""
         self._kept.close()
+
+    def _denied(self, error: UnavailableError, deadline: Deadline) -> TrimtabError:
+        """Why a login may not read: rights come with the schema, so first of all because there is none yet."""
+        rows = self._kept.rows(_RIGHTS, (), deadline)
+        user, has_tables, has_rights = rows[0] if rows else ("", False, False)
+        if not has_tables:
+            return NotMigrated("This database is not migrated", error.why, "Run: trimtab migrate")
+        if not has_rights:
+            older = "trimtab_relay has no rights in it yet"
+            return NotMigrated("The database is older than this trimtab", older, "Run: trimtab migrate")
+        return DeniedError(f"{user} may not be a relay here", error.why, f"Run: GRANT trimtab_relay TO {user}")
