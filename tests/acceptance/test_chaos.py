@@ -51,7 +51,7 @@ class Disasters:
                 admin.client_kill_filter(_type=kind, skipme=True)
 
     def postgres_dies(self) -> None:
-        self.database.server.crash()
+        self.database.server.kill()
         self._wait()
         self.database.server.start()
 
@@ -72,7 +72,7 @@ class Disasters:
 
     def both_die(self) -> None:
         self.server.kill()
-        self.database.server.crash()
+        self.database.server.kill()
         self._wait()
         self.server.start()
         self.database.server.start()

@@ -28,7 +28,7 @@ def test_postgres_is_killed_under_load(stand: Stand, database: Database) -> None
     with load(stores) as writes:
         for _ in range(2):
             writes.wait_for(SOME)
-            database.server.crash()
+            database.server.kill()
             for agent in agents:
                 assert agent["risk.global.max_positions"] == 5
             database.server.start()

@@ -49,7 +49,7 @@ class Failover:
 
     def fail_over(self) -> int:
         """Kill the primary and promote the standby; the newest revision that it holds."""
-        self.primary.crash()
+        self.primary.kill()
         self.address.refuse()
         self.address.reset_all()
         self.standby.promote()

@@ -72,7 +72,7 @@ def test_a_restart_keeps_data_and_address(own_postgres: MakePostgres) -> None:
 def test_a_crash_loses_nothing_committed_and_leaves_no_process(own_postgres: MakePostgres) -> None:
     server = own_postgres(settings=DURABLE)
     execute(server, "CREATE TABLE t AS SELECT generate_series(1, 100) AS n")
-    server.crash()
+    server.kill()
     assert (server.running, server.pid, processes_in(server.data)) == (False, None, [])
     server.start()
     assert numbers(server) == list(range(1, 101))
@@ -81,7 +81,7 @@ def test_a_crash_loses_nothing_committed_and_leaves_no_process(own_postgres: Mak
 def test_a_pid_file_that_names_a_stranger_does_not_stop_a_start(own_postgres: MakePostgres) -> None:
     server = own_postgres()
     execute(server, "CREATE TABLE t AS SELECT 1 AS n")
-    server.crash()
+    server.kill()
     pid_file = server.data / "postmaster.pid"
     stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
@@ -130,7 +130,7 @@ def test_a_lagging_standby_is_promoted_and_forks(own_postgres: MakePostgres, sho
             execute(standby, "INSERT INTO t VALUES (9)")
         standby.stop()
         execute(primary, "INSERT INTO t VALUES (2)")  # the standby never hears of it
-        primary.crash()
+        primary.kill()
         standby.start()
         standby.promote()
         execute(standby, "INSERT INTO t VALUES (3)")

@@ -219,7 +219,7 @@ def test_a_relay_outlives_postgres(own_postgres: MakePostgres, one_redis: RedisS
     line.write(postgres.url())
     with relays(postgres.url(), one_redis.url):
         settled(one_redis, line)
-        postgres.crash()
+        postgres.kill()
         time.sleep(0.3)
         postgres.start()
         line.commits(2)
@@ -232,7 +232,7 @@ def test_a_relay_stops_while_everything_is_away(own_redis: MakeRedis, own_postgr
     migrate.upgrade(postgres.url())
     with relays(postgres.url(), redis_server.url):
         redis_server.kill()
-        postgres.crash()
+        postgres.kill()
         time.sleep(0.5)
 
 

@@ -40,13 +40,13 @@ def test_the_loop_turns_while_every_server_is_away(
     thread = threading.Thread(target=relay.run, args=(stop,))
     thread.start()
     try:
-        for harm in (redis_server.kill, postgres.crash, redis_server.start, postgres.start):
+        for harm in (redis_server.kill, postgres.kill, redis_server.start, postgres.start):
             harm()
             before = len(beats)
             assert eventually(lambda before=before: len(beats) >= before + 3, SECONDS)  # type: ignore[misc]
             assert heartbeat.look(file)[0]
         redis_server.kill()
-        postgres.crash()
+        postgres.kill()
         with pytest.raises(UnavailableError):
             relay.look()
     finally:

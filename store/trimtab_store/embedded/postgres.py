@@ -11,21 +11,14 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote, urlencode
 
 import psycopg
 
 from trimtab.model.errors import UnavailableError
-from trimtab_store.embedded.places import SocketDirectory, free_port, kept_password
 from trimtab_store.embedded.privilege import Privilege, check_reachable, hand_over, launcher, ordinary_privilege
-from trimtab_store.embedded.process import (
-    Child,
-    clean_environment,
-    log_tail,
-    processes_in,
-    wait_until,
-)
+from trimtab_store.embedded.process import Child, clean_environment, processes_in, wait_until
+from trimtab_store.embedded.server import Server
 
 SUPERUSER = "postgres"
 SOCKET_PORT = 5432  # without TCP it only names the socket's file, in a directory of its own
@@ -58,11 +51,11 @@ def find_programs() -> Path:
     )
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """One PostgreSQL server on `base`: its cluster in `base/data`, its log and its superuser's password beside it.
 
     It listens on a unix socket (`socket_directory`, short and private) and, with `tcp`, on a free port of 127.0.0.1.
-    The addresses stay the same until `close`, also across `crash` and `restart`. Not safe for use by two threads.
+    The addresses stay the same until `close`, also across `kill` and `restart`.
     Errors: UnavailableError, with the end of the server's log.
     """
 
@@ -74,43 +67,24 @@ class PostgresServer:
         settings: Mapping[str, str] | None = None,
         privilege: Privilege | None = None,
     ) -> None:
-        self.base = base.resolve()
-        self.data = self.base / "data"
-        self.log = self.base / "log"
         self.settings = dict(settings or {})
         self.privilege: Privilege = privilege or ordinary_privilege()
         self.programs = find_programs()
-        self.port = free_port() if tcp else None
-        self._child: Child | None = None
-        self.base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.password = kept_password(self.base / "password")
         if self.privilege == "nobody":
             check_reachable(self.programs / "postgres")
-            hand_over(self.base, self.privilege)
-        self._sockets = SocketDirectory(self.base / "socket")
-        hand_over(self._sockets.path, self.privilege)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().__init__(base, tcp=tcp)
+        self.data = self.base / "data"
+        try:
+            for folder in (self.base, self._sockets.path):
+                hand_over(folder, self.privilege)
+        except BaseException:
+            self._sockets.close()
+            raise
 
     @property
     def socket_directory(self) -> Path:
         """The directory of the unix socket."""
         return self._sockets.path
-
-    @property
-    def pid(self) -> int | None:
-        """The postmaster's pid while it runs."""
-        return self._child.pid if self.running and self._child else None
-
-    @property
-    def running(self) -> bool:
-        """Whether the postmaster lives (also while paused)."""
-        return self._child is not None and self._child.running
 
     def url(
         self, database: str = "postgres", *, user: str = SUPERUSER, password: str | None = None, tcp: bool = False
@@ -160,30 +134,10 @@ class PostgresServer:
         if self._child is not None:
             self._child.stop(signal.SIGINT, signal.SIGQUIT, patience=FAST_STOP_SECONDS)
 
-    def crash(self) -> None:
-        """SIGKILL the postmaster, as a power cut would, and wait until its children are gone too."""
-        if self._child is not None:
-            self._child.kill()
-
     def restart(self) -> None:
         """Stop and start again, with the same data and addresses."""
         self.stop()
         self.start()
-
-    def pause(self) -> None:
-        """Freeze the server with all its backends: connections stay open and silent."""
-        if self._child is not None:
-            self._child.pause()
-
-    def resume(self) -> None:
-        """Let a frozen server go on."""
-        if self._child is not None:
-            self._child.resume()
-
-    def close(self) -> None:
-        """Stop and remove the socket directory; the data stay."""
-        self.stop()
-        self._sockets.close()
 
     def standby(self, base: Path, *, settings: Mapping[str, str] | None = None, tcp: bool = False) -> PostgresServer:
         """A streaming standby of this running server, copied into `base` and not started yet."""
@@ -200,7 +154,7 @@ class PostgresServer:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             promoted = connection.execute("SELECT pg_promote(true, 30)").fetchone()
         if promoted != (True,):
-            raise UnavailableError("The standby was not promoted", "it took longer than 30 s", log_tail(self.log))
+            raise UnavailableError("The standby was not promoted", "it took longer than 30 s", self.log_tail())
 
     def run(self, program: str, *arguments: str | Path) -> str:
         """Run one of the wheel's programs to its end, as the server's user; its output. Raises UnavailableError."""

@@ -7,15 +7,16 @@ import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 from urllib.parse import quote, urlencode
 
 import redis
 
 from trimtab.model.errors import UnavailableError
-from trimtab_store.embedded.places import SocketDirectory, free_port, kept_password, write_private
-from trimtab_store.embedded.process import Child, log_tail
+from trimtab_store.embedded.places import write_private
+from trimtab_store.embedded.process import Child
 from trimtab_store.embedded.redis_programs import Flavour, find_program
+from trimtab_store.embedded.server import Server
 
 Persistence = Literal["none", "dump", "append"]
 PERSISTENCE: Mapping[Persistence, Mapping[str, str]] = {
@@ -30,7 +31,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
-class RedisServer:
+class RedisServer(Server):
     """One server on `base`: its configuration (0600: it holds the password), log and dump.
 
     It listens on a unix socket and, with `tcp`, on a free port of 127.0.0.1. The addresses stay the same until `close`.
@@ -48,23 +49,10 @@ class RedisServer:
         settings: Mapping[str, str] | None = None,
         demo: bool = False,
     ) -> None:
-        self.base = base.resolve()
-        self.log = self.base / "log"
         self.persistence: Persistence = persistence
         self.settings = dict(settings or {})
         self.program = find_program(flavour, demo=demo)
-        self.port = free_port() if tcp or self.fake else None
-        self._child: Child | None = None
-        self.base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.password = kept_password(self.base / "password")
-        self._sockets = SocketDirectory(self.base / "socket")
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().__init__(base, tcp=tcp or self.fake)
 
     @property
     def flavour(self) -> Flavour:
@@ -85,16 +73,6 @@ class RedisServer:
     def dump(self) -> Path:
         """Where the server keeps and looks for its dump."""
         return self.base / "dump.rdb"
-
-    @property
-    def pid(self) -> int | None:
-        """The server's pid while it runs."""
-        return self._child.pid if self.running and self._child else None
-
-    @property
-    def running(self) -> bool:
-        """Whether the server lives (also while paused)."""
-        return self._child is not None and self._child.running
 
     @property
     def url(self) -> str:
@@ -150,34 +128,10 @@ class RedisServer:
         if self._child is not None:
             self._child.stop(signal.SIGTERM, patience=STOP_SECONDS)
 
-    def kill(self) -> None:
-        """SIGKILL, as a crash would."""
-        if self._child is not None:
-            self._child.kill()
-
     def restart(self, *, dump: Path | None = None) -> None:
         """Stop and start again, at the same addresses."""
         self.stop()
         self.start(dump=dump)
-
-    def pause(self) -> None:
-        """Freeze the server: connections stay open and silent."""
-        if self._child is not None:
-            self._child.pause()
-
-    def resume(self) -> None:
-        """Let a frozen server go on."""
-        if self._child is not None:
-            self._child.resume()
-
-    def close(self) -> None:
-        """Stop and remove the socket directory; the other files stay."""
-        self.stop()
-        self._sockets.close()
-
-    def log_tail(self) -> str:
-        """The last lines that the server wrote."""
-        return log_tail(self.log)
 
     def _write_configuration(self) -> Path:
         settings = {
