@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import sql
@@ -13,6 +14,7 @@ from psycopg import sql
 from tests.support import servers, sidecar_process
 from tests.support.console import Console
 from tests.support.servers import Database
+from trimtab import Agent
 from trimtab.model.statements import SigningKey
 from trimtab_store.embedded.postgres import PostgresServer
 from trimtab_store.embedded.redis import RedisServer
@@ -21,7 +23,27 @@ from trimtab_store.store import Store
 
 KEY = SigningKey.generate("test")
 
+Connect = Callable[..., Agent]
 ConnectStore = Callable[..., Store]
+
+
+@contextlib.contextmanager
+def connecting_agents(database: Database, redis_server: RedisServer) -> Generator[Connect]:
+    """Connects agents as what they are in production: a role that may only call the functions of an agent."""
+    with contextlib.ExitStack() as stack:
+
+        def connect(**arguments: Any) -> Agent:
+            given: dict[str, Any] = {
+                "environment": "production",
+                "trust": KEY.trust(),
+                "database_url": database.login("trimtab_agent"),
+                "redis_url": redis_server.url,
+                "timeout": 20.0,
+                **arguments,
+            }
+            return stack.enter_context(Agent.connect(**given))
+
+        yield connect
 
 
 @pytest.fixture

@@ -8,15 +8,14 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from pydantic import BaseModel
 
-from tests.integration.conftest import KEY, ConnectStore
+from tests.integration.conftest import KEY, Connect, ConnectStore, connecting_agents
 from tests.support.servers import Database
 from tests.support.world import eventually
 from trimtab import Agent, Status
@@ -26,8 +25,6 @@ from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.store import Store
 
 LEVERAGE = "risk.global.max_leverage"
-
-Connect = Callable[..., Agent]
 
 
 class Limits(BaseModel, frozen=True):
@@ -57,20 +54,8 @@ def commit(
 @pytest.fixture
 def connect(database: Database, one_redis: RedisServer) -> Iterator[Connect]:
     """Connects agents as what they are in production: a role that may only call the functions of an agent."""
-    with contextlib.ExitStack() as stack:
-
-        def made(**arguments: Any) -> Agent:
-            given: dict[str, Any] = {
-                "environment": "production",
-                "trust": KEY.trust(),
-                "database_url": database.login("trimtab_agent"),
-                "redis_url": one_redis.url,
-                "timeout": 20.0,
-                **arguments,
-            }
-            return stack.enter_context(Agent.connect(**given))
-
-        yield made
+    with connecting_agents(database, one_redis) as connecting:
+        yield connecting
 
 
 def test_a_commit_reaches_every_bot(store: Store, connect: Connect) -> None:

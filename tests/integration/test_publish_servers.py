@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 import redis
@@ -18,6 +19,7 @@ from trimtab.model.links import START, Position
 from trimtab_store import migrate
 from trimtab_store.channel import Channel
 from trimtab_store.deadlines import Deadline
+from trimtab_store.embedded.postgres import PostgresServer
 from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.publish import Outcome, Published, Publisher
 from trimtab_store.source import PostgresSource, Source
@@ -216,33 +218,31 @@ def test_a_frozen_redis_ends_in_time_and_later_commits_do_not_wait(
     check_equals(client, line)
 
 
-def test_a_frozen_postgres_ends_in_time(own_postgres: MakePostgres, one_redis: RedisServer) -> None:
-    server = own_postgres()
+@contextlib.contextmanager
+def first_published(server: PostgresServer, one_redis: RedisServer) -> Generator[tuple[PostgresServer, Publisher]]:
+    """A database with one change and a publisher that has published it."""
     migrate.upgrade(server.url())
     line = Line()
     line.commit()
     line.write(server.url())
-    publisher = Publisher.connect(server.url(), one_redis.url)
-    assert settle(publisher).outcome is Outcome.PUBLISHED
-    server.pause()
-    (published,) = publisher.publish(PRODUCTION, 1)
-    server.resume()
-    assert published.outcome is Outcome.UNFINISHED
-    assert "PostgreSQL gives no answer" in published.detail
-    assert settle(publisher).outcome is Outcome.PUBLISHED
-    publisher.close()
+    with contextlib.closing(Publisher.connect(server.url(), one_redis.url)) as publisher:
+        assert settle(publisher).outcome is Outcome.PUBLISHED
+        yield server, publisher
+
+
+def test_a_frozen_postgres_ends_in_time(own_postgres: MakePostgres, one_redis: RedisServer) -> None:
+    with first_published(own_postgres(), one_redis) as (server, publisher):
+        server.pause()
+        (published,) = publisher.publish(PRODUCTION, 1)
+        server.resume()
+        assert published.outcome is Outcome.UNFINISHED
+        assert "PostgreSQL gives no answer" in published.detail
+        assert settle(publisher).outcome is Outcome.PUBLISHED
 
 
 def test_a_database_that_restarts_is_asked_again(own_postgres: MakePostgres, one_redis: RedisServer) -> None:
-    server = own_postgres()
-    migrate.upgrade(server.url())
-    line = Line()
-    line.commit()
-    line.write(server.url())
-    publisher = Publisher.connect(server.url(), one_redis.url)
-    assert settle(publisher).outcome is Outcome.PUBLISHED
-    server.restart()
-    assert settle(publisher).outcome is Outcome.PUBLISHED
-    server.stop()
-    assert settle(publisher).outcome is Outcome.UNFINISHED
-    publisher.close()
+    with first_published(own_postgres(), one_redis) as (server, publisher):
+        server.restart()
+        assert settle(publisher).outcome is Outcome.PUBLISHED
+        server.stop()
+        assert settle(publisher).outcome is Outcome.UNFINISHED

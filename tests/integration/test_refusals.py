@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, Field
 
-from tests.integration.conftest import KEY
-from tests.integration.test_agent import Connect
+from tests.integration.conftest import Connect, connecting_agents
 from tests.support.console import Console
 from tests.support.servers import Database
 from tests.support.world import eventually
@@ -27,20 +25,8 @@ class Limits(BaseModel, frozen=True):
 
 @pytest.fixture
 def connect(fleet_database: Database, one_redis: RedisServer) -> Iterator[Connect]:
-    with ExitStack() as stack:
-
-        def made(**arguments: Any) -> Agent:
-            given: dict[str, Any] = {
-                "environment": "production",
-                "trust": KEY.trust(),
-                "database_url": fleet_database.login("trimtab_agent"),
-                "redis_url": one_redis.url,
-                "timeout": 20.0,
-                **arguments,
-            }
-            return stack.enter_context(Agent.connect(**given))
-
-        yield made
+    with connecting_agents(fleet_database, one_redis) as connecting:
+        yield connecting
 
 
 def reports(console: Console, agent: Agent) -> dict[str, Any]:

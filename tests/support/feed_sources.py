@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Generator
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +10,7 @@ from typing import Protocol
 import psycopg
 import redis
 
+from tests.support.line import write_message, write_snapshot
 from tests.support.signed_line import KEY, Entry
 from trimtab.feeds.disk import DiskFeed
 from trimtab.feeds.feed import Feed, SignedBytes
@@ -117,53 +117,21 @@ class PostgresSource:
         self._url = url
 
     def publish(self, entry: Entry) -> None:
-        link, version = entry.link, uuid.uuid4()
-        header, _, change = entry.message.partition(b"\n")
+        link = entry.link
         with self._connected() as connection:
             connection.execute(
                 "INSERT INTO trimtab.environments VALUES (%s, NULL, '[]', 1, 1) ON CONFLICT DO NOTHING",
                 [link.environment],
             )
-            connection.execute("INSERT INTO trimtab.changes VALUES (%s, %s)", [version, change])
-            connection.execute(
-                "INSERT INTO trimtab.configuration_versions"
-                " (revision, epoch, version_id, environment, kind, author, reason, urgent, committed_at)"
-                " VALUES (%s, %s, %s, %s, 'edit', 'a', 'r', false, now())",
-                [link.revision, link.epoch, version, link.environment],
-            )
-            connection.execute(
-                "INSERT INTO trimtab.links VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                [
-                    link.environment,
-                    link.epoch,
-                    link.revision,
-                    link.previous_revision,
-                    link.previous_hash,
-                    link.hash,
-                    link.checksum,
-                    link.key_id,
-                    link.signature,
-                    header,
-                ],
-            )
+            write_message(connection, links.read(entry.message))
             connection.execute("UPDATE trimtab.store_head SET epoch = %s, revision = %s", [link.epoch, link.revision])
         if link.is_first:
             self.snapshot(entry)
 
     def snapshot(self, entry: Entry) -> None:
         statement = snapshots.read_statement(entry.snapshot.statement)
-        place = [entry.link.environment, entry.link.epoch, entry.link.revision]
         with self._connected() as connection:
-            connection.execute(
-                "INSERT INTO trimtab.snapshots (environment, epoch, revision, length, chunks, statement)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                [*place, statement.length, statement.chunks, entry.snapshot.statement.decode()],
-            )
-            for n in range(statement.chunks):
-                chunk = entry.snapshot.body[n * snapshots.CHUNK_BYTES : (n + 1) * snapshots.CHUNK_BYTES]
-                connection.execute(
-                    "INSERT INTO trimtab.snapshot_chunks VALUES (%s, %s, %s, %s, %s)", [*place, n, chunk]
-                )
+            write_snapshot(connection, statement, entry.snapshot.body)
 
     def forget(self, upto: Position) -> None:
         with self._connected() as connection:

@@ -149,9 +149,9 @@ class Line:
                     (self.environment, Jsonb(list(DEFAULT_DIMENSIONS)), *[self.messages[0].link.revision] * 2),
                 )
             for message in self.messages[done:]:
-                _write_message(connection, message)
+                write_message(connection, message)
             for statement, text in self.signed[signed:]:
-                _write_snapshot(connection, statement, text)
+                write_snapshot(connection, statement, text)
             connection.execute(
                 "UPDATE trimtab.store_head SET epoch = greatest(epoch, %s), revision = greatest(revision, %s)",
                 (self.epoch, self.last.revision),
@@ -159,7 +159,8 @@ class Line:
         self.written = len(self.messages), len(self.signed)
 
 
-def _write_message(connection: psycopg.Connection[tuple[object, ...]], message: Message) -> None:
+def write_message(connection: psycopg.Connection[tuple[object, ...]], message: Message) -> None:
+    """Write a link, its change and its version; the head of the store stays where it is."""
     link, version = message.link, uuid.uuid4()
     kind = "epoch" if b'"kind":"epoch"' in message.change else "edit"
     connection.execute("INSERT INTO trimtab.changes (version_id, change) VALUES (%s, %s)", (version, message.change))
@@ -186,7 +187,8 @@ def _write_message(connection: psycopg.Connection[tuple[object, ...]], message: 
     )
 
 
-def _write_snapshot(connection: psycopg.Connection[tuple[object, ...]], statement: Statement, text: bytes) -> None:
+def write_snapshot(connection: psycopg.Connection[tuple[object, ...]], statement: Statement, text: bytes) -> None:
+    """Write a signed snapshot with its chunks."""
     place = (statement.environment, statement.epoch, statement.revision)
     connection.execute(
         "INSERT INTO trimtab.snapshots (environment, epoch, revision, length, chunks, statement)"
