@@ -120,6 +120,21 @@ def test_who_accepts_and_never_ends_its_answer_is_given_up_after_all_of_the_time
     assert capsys.readouterr().out.startswith("not alive: ")
 
 
+def test_an_answer_is_read_up_to_a_bound_and_its_end_is_not_waited_for(
+    short_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pour(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.0 200 OK\r\nTrimtab-Environment: production\r\n\r\n")
+        connection.sendall(b"x" * probing._ANSWER_BYTES)
+        connection.settimeout(BOUND)
+        while connection.recv(4096):  # until the probe goes
+            pass
+
+    with answering(short_directory / "s", pour) as address:
+        assert probing.run(["--ready", "--http", address]) == 0
+    assert capsys.readouterr().out.startswith("ready: production at ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "expected"),
     [

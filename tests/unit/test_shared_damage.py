@@ -13,7 +13,7 @@ from tests.support.shared_line import SharedLine, hide, put
 from trimtab.attached import Attached, attach
 from trimtab.model.canonical import Json
 from trimtab.model.errors import FilesRefused, TrimtabError
-from trimtab.shared import frames, layout
+from trimtab.shared import frames, head, layout
 from trimtab_sidecar.shared import Limits
 from trimtab_sidecar.shared.log import Room
 
@@ -93,10 +93,62 @@ def test_a_flipped_bit_anywhere(place: Path, name: str, step: int) -> None:
     assert check_or_refused(place, EXPECTED, list(EXPECTED))
 
 
-def flip(path: Path, offset: int) -> None:
+def page_of(place: Path, name: str, number: int, page: bytes | None = None) -> bytes:
+    """A page of a file; with `page`, what stands there from now on instead of it."""
+    with (place / name).open("r+b", buffering=0) as file:
+        found = os.pread(file.fileno(), layout.PAGE, number * layout.PAGE)
+        if page is not None:
+            os.pwrite(file.fileno(), page, number * layout.PAGE)
+        return found
+
+
+@pytest.mark.usefixtures("line")
+def test_a_whole_page_in_the_place_of_another_is_refused(place: Path) -> None:
+    pages = (place / "snapshot-1").stat().st_size // layout.PAGE
+    for number in range(1, pages):
+        right = page_of(place, "snapshot-1", number)
+        page_of(place, "snapshot-1", number, page_of(place, "snapshot-1", 1 + number % (pages - 1)))
+        with pytest.raises(FilesRefused, match=f"Page {number} of snapshot-1"):
+            read_everything(place)
+        page_of(place, "snapshot-1", number, right)
+    read_everything(place)
+
+
+def test_a_page_of_the_generation_before_is_refused(place: Path, line: SharedLine) -> None:
+    before = [page_of(place, "snapshot-1", number) for number in range(1, 4)]
+    line.resync()
+    for number, old in enumerate(before, 1):
+        right = page_of(place, "snapshot-2", number, old)
+        with pytest.raises(FilesRefused, match=f"Page {number} of snapshot-2"):
+            read_everything(place)
+        page_of(place, "snapshot-2", number, right)
+    read_everything(place)
+
+
+def read_everything(place: Path) -> None:
+    config = attach(place, {"bot": "mm"}, timeout=0)
+    for path, wanted in EXPECTED.items():
+        found = config[path]
+        assert (list(found) if isinstance(found, tuple) else found) == wanted
+
+
+@pytest.mark.usefixtures("line")
+def test_a_bit_of_the_newest_announcement_moves_nobody_and_makes_nobody_wait(place: Path) -> None:
+    attached = attach(place, {"bot": "mm"}, timeout=0)
+    newest = head.newest((place / "head").read_bytes())
+    assert newest is not None
+    for bit in range(8 * len(newest.encode())):
+        flip(place / "head", newest.place + bit // 8, 1 << bit % 8)
+        for config in (attached, attach(place, {"bot": "mm"}, timeout=0)):
+            config.poll()
+            assert (config.epoch, config.revision, config["risk.k1"], dict(config.alarms)) == (1, 3, "one", {}), bit
+        flip(place / "head", newest.place + bit // 8, 1 << bit % 8)
+
+
+def flip(path: Path, offset: int, bits: int = 1) -> None:
     with path.open("r+b", buffering=0) as file:
         (byte,) = os.pread(file.fileno(), 1, offset)
-        os.pwrite(file.fileno(), bytes([byte ^ 1]), offset)
+        os.pwrite(file.fileno(), bytes([byte ^ bits]), offset)
 
 
 def test_a_damaged_frame_keeps_the_last_good_view_and_is_tried_again(place: Path, line: SharedLine) -> None:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment
 
 from tests.support.sidecar import running, until
 from tests.support.world import World, world
@@ -123,6 +124,87 @@ def test_an_output_without_end_is_refused(rendered: Callable[[str], str], monkey
 def test_a_template_that_is_not_there_is_refused(view: View, tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="No such file"):
         Template(tmp_path / "none.j2").render("production", Position(1, 1), view)
+
+
+Change = Callable[[Path], object]
+
+
+def written_in_place(path: Path) -> None:
+    """Another content that is longer, in the same file, at the same time as far as the file says."""
+    before = path.stat()
+    path.write_text("twice")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def written_as_long(path: Path) -> None:
+    """Another content of the same length, in the same file, at another time."""
+    before = path.stat()
+    path.write_text("two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+
+
+def replaced_as_long(path: Path) -> None:
+    """Another file of the same length with the same time, as an archive or a volume unpacks it."""
+    before = path.stat()
+    other = path.with_name("other")
+    other.write_text("two")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(path)
+
+
+@pytest.mark.parametrize("name", ["t.j2", "part.j2"])
+@pytest.mark.parametrize("change", [written_in_place, written_as_long, replaced_as_long, Path.unlink])
+def test_a_template_is_another_one_if_anything_tells_it_from_what_was_rendered(
+    view: View, tmp_path: Path, name: str, change: Change
+) -> None:
+    (tmp_path / "t.j2").write_text("one" if name == "t.j2" else "{% include 'part.j2' %}")
+    (tmp_path / "part.j2").write_text("one")
+    template = Template(tmp_path / "t.j2")
+    assert template.render("production", Position(1, 1), view) == b"one"
+    assert not template.changed()
+    change(tmp_path / name)
+    assert template.changed()
+
+
+def test_a_file_that_a_template_asked_for_in_vain_is_looked_for(view: View, tmp_path: Path) -> None:
+    (tmp_path / "t.j2").write_text("{% include 'part.j2' %}")
+    template = Template(tmp_path / "t.j2")
+    with pytest.raises(ValidationError, match="TemplateNotFound"):
+        template.render("production", Position(1, 1), view)
+    assert not template.changed()
+    (tmp_path / "part.j2").write_text("one")
+    assert template.changed()
+    assert template.render("production", Position(1, 1), view) == b"one"
+
+
+@pytest.mark.parametrize("name", ["t.j2", "part.j2"])
+def test_what_is_written_while_a_template_is_being_rendered_is_rendered_next(
+    view: View, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.j2").write_text("one {% include 'part.j2' %}")
+    (tmp_path / "part.j2").write_text("one")
+    template = Template(tmp_path / "t.j2")
+    read, late = (template._source, template._loader.get_source), {"t.j2": "{% include 'part.j2' %}", "part.j2": "two"}
+
+    def source() -> str:
+        found = read[0]()
+        if name == "t.j2":
+            (tmp_path / name).write_text(late[name])
+        return found
+
+    def included(environment: Environment, wanted: str) -> tuple[str, str, Callable[[], bool]]:
+        found = read[1](environment, wanted)
+        if name == "part.j2":
+            (tmp_path / name).write_text(late[name])
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(template, "_source", source)
+        patched.setattr(template._loader, "get_source", included)
+        assert template.render("production", Position(1, 1), view) == b"one one"
+    assert template.changed()
+    assert template.render("production", Position(1, 1), view) == (b"one" if name == "t.j2" else b"one two")
+    assert not template.changed()
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.support.shared_line import SharedLine
 from tests.support.sidecar import client, opener, running, settings_for, until
 from tests.support.world import World
 from tests.unit.test_cli_bare import python
@@ -19,6 +20,7 @@ from trimtab.model.errors import ConflictError, DirectoryHeld, FilesRefused, Set
 from trimtab_sidecar import _OF_THE_EXTRA, command, logs, settings
 from trimtab_sidecar.holding import LOCK, Holding
 from trimtab_sidecar.http import sockets
+from trimtab_sidecar.node import Node
 from trimtab_sidecar.running import Sidecar
 from trimtab_sidecar.sharing import Sharing
 
@@ -147,6 +149,14 @@ def test_a_socket_path_that_is_too_long_is_refused(short_directory: Path) -> Non
 
 
 # -- life --------------------------------------------------------------------------------------------------------------
+
+
+def test_without_data_it_is_not_ready_whatever_is_shared(short_directory: Path) -> None:
+    node = Node("production", {})
+    assert (node.has_data, node.ready) == (False, False)
+    with SharedLine(short_directory / "s", {"risk.max": 1}) as line:
+        node.share(Sharing(line.publisher))
+        assert (node.has_data, node.ready) == (False, False)
 
 
 async def test_it_lives_without_its_servers_and_is_ready_with_its_first_data(
