@@ -73,6 +73,13 @@ def difference(one: Difference) -> Row:
     }
 
 
+def then_and_now(one: Difference) -> Row:
+    """What is different now from what a rollback went back to."""
+    found = difference(one)
+    found["then"], found["now"] = found.pop("old"), found.pop("new")
+    return found
+
+
 def entry(one: Entry | PathEntry) -> Row:
     """One line of history."""
     row: Row = {

@@ -43,22 +43,11 @@ def rollback(
             idempotency_key=given.key,
             urgent=given.urgent,
         )
-        inherited: list[Json] = [
-            {
-                "environment": one.environment,
-                "layer": one.layer or "common",
-                "path": one.path,
-                "then": rows.content(one.old),
-                "now": rows.content(one.new),
-            }
-            for one in done.inherited
-        ]
+        inherited = [rows.then_and_now(one) for one in done.inherited]
         if inherited and not given.as_json:
             print_lines(["These still differ because a parent changed (--pin writes them as overrides):"])
-            rows.print_rows(
-                ["environment", "layer", "path", "then", "now"], [one for one in inherited if isinstance(one, dict)]
-            )
-        tell(done.committed, given, {"inherited": inherited, "pinned": list(done.pinned)})
+            rows.print_rows(["environment", "layer", "path", "then", "now"], inherited)
+        tell(done.committed, given, {"inherited": [*inherited], "pinned": list(done.pinned)})
 
 
 @command(app, "export")
