@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trimtab.model import layers, structure
@@ -51,29 +51,24 @@ def plan(connection: Connection, request: Request, hooks: Sequence[Hook] = (), *
     assert wanted is not None, "a request of structure"
     request, after = _apply(before, request, wanted, creates=creates)
     reached = after.reached(wanted.environment)
-    read = {name for one in reached for name in after.lineage(one).environments}
-    if not creates:
-        read |= {name for one in reached for name in before.lineage(one).environments}
-    items = reading.items(connection, sorted(read), (EVERYTHING,)) if not creates else []
+    forests = (after,) if creates else (before, after)
+    read = sorted({name for forest in forests for one in reached for name in forest.lineage(one).environments})
     deltas: dict[str, int] = {}
     warnings: list[str] = []
-    for name in reached:
-        if creates:
-            sizes.check_child(connection, head, before, wanted.parent)
-            deltas[name] = _checksum(connection, wanted.parent)
-            continue
-        sides = Sides(reading.state_of(before.lineage(name), items), reading.state_of(after.lineage(name), items))
-        check_line(sides.after)
-        sizes.check_state(sides.before, sides.after)
-        deltas[name] = checksum_delta(sides)
-        if hooks:
-            every = {item.path for side in (sides.before, sides.after) for item in side.items()}
-            warnings += run(hooks, sides, targets(sides, (), ()), every, (request.author, False))
+    if creates:
+        sizes.check_child(connection, head, before, wanted.parent)
+        deltas[wanted.environment] = _checksum(connection, wanted.parent)
+    else:
+        items = reading.items(connection, read, (EVERYTHING,))
+        for name in reached:
+            sides = Sides(*(reading.state_of(forest.lineage(name), items) for forest in forests))
+            warnings += _check(sides, hooks, request.author)
+            deltas[name] = checksum_delta(sides)
     return Plan(
         request=request,
         head=head,
         forest=after,
-        read=tuple(sorted(read)),
+        read=tuple(read),
         scopes=(EVERYTHING,),
         edits=(),
         change=change_of(request, ()),
@@ -96,6 +91,16 @@ def check_line(state: State) -> None:
             ) from error
     for item in state.items():
         check_conflicts(state, item.environment, item.layer, item.path)
+
+
+def _check(sides: Sides, hooks: Sequence[Hook], author: str) -> Iterator[str]:
+    """Check a line whose readers see something else as a whole; its warnings."""
+    check_line(sides.after)
+    sizes.check_state(sides.before, sides.after)
+    if not hooks:
+        return iter(())
+    every = {item.path for side in (sides.before, sides.after) for item in side.items()}
+    return run(hooks, sides, targets(sides, (), ()), every, (author, False))
 
 
 def _apply(forest: Forest, request: Request, wanted: StructureEdit, *, creates: bool) -> tuple[Request, Forest]:
