@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,9 +11,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+import redis
 
 from tests.support.up import ROOT, processes_of, running, trimtab, variables
+from trimtab_store.embedded.directory import find
 from trimtab_store.embedded.process import wait_until
 
 LEVERAGE = "risk.global.max_leverage"
@@ -33,8 +37,8 @@ def demo(directory: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
 
 def check_result(result: dict[str, Any]) -> None:
     """The object has the promised shape, and the bots differ where overlays make them differ."""
-    assert set(result) == {"bots", "changes", "lost", "propagation_ms", "revision"}
-    assert result["changes"] == 60
+    assert set(result) == {"bots", "changes", "lost", "propagation_ms", "relay_restarts", "revision"}
+    assert (result["changes"], result["relay_restarts"]) == (60, 0)
     bots = {bot["name"]: bot for bot in result["bots"]}
     assert set(bots) == {"mm-btc", "mr-eth", "arb-btc"}
     for name, bot in bots.items():
@@ -193,6 +197,60 @@ def test_a_sidecar_that_dies_during_the_unattended_run_ends_it_with_its_log(shor
         said = up.screen.replace("\n", "")
         assert "trimtab: The sidecar ended with code -9: " in said
         assert f"Its log is {directory}/sidecar/log." in said
+
+
+def test_a_relay_has_a_relays_rights_and_one_that_dies_is_started_again_and_repairs_redis(
+    short_directory: Path,
+) -> None:
+    directory = short_directory / "d"
+    with running(directory) as up:
+        up.wait_live()
+        assert wait_until(lambda: len(logged_in(directory, "trimtab_relay")) == 1, 30), "a relay's only connection"
+        first = relay_of(directory)
+        (connected,) = logged_in(directory, "trimtab_relay")
+        os.kill(first, signal.SIGKILL)
+        up.wait_for(lambda text: "the relay ended with code -9; starting it again (see relay.log)" in text, "its end")
+        assert wait_until(lambda: relay_of(directory) not in {0, first}, 30)
+        with redis.Redis.from_url(find(directory).redis_url) as client:
+            client.flushall()
+            assert wait_until(lambda: bool(client.exists("trimtab:{production}:head")), 30), "what a relay repairs"
+        done = trimtab(*SET[:2], "1.25", *SET[2:], "--directory", str(directory))
+        assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["Served by 1 agent and 3 attached bots."])
+        assert wait_until(lambda: len(logged_in(directory, "trimtab_relay") - {connected}) == 1, 30)
+        assert up.end(signal.SIGINT) == 0
+        assert processes_of(directory) == []
+
+
+def test_a_relay_that_dies_during_the_unattended_run_is_counted_and_nothing_is_lost(short_directory: Path) -> None:
+    directory = short_directory / "d"
+    with running(directory, "--demo", "--seconds", "6", "--json") as up:
+        up.wait_for(lambda text: "Committing 10 changes a second" in text, "its changes")
+        os.kill(relay_of(directory), signal.SIGKILL)
+        assert up.process.wait(90) == 0
+        assert "the relay ended with code -9; starting it again" in up.screen.replace("\n", " ")
+        result = json.loads(up.screen[up.screen.index("\n{") :])
+    assert (result["relay_restarts"], result["lost"], result["changes"]) == (1, 0, 60)
+
+
+def relay_of(directory: Path) -> int:
+    """The process of the relay, 0 if there is none."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if words[1:5] == [b"-m", b"trimtab_store", b"relay", b"--directory"] and words[5] == bytes(directory):
+                return int(entry.name)
+    return 0
+
+
+def logged_in(directory: Path, group: str) -> set[int]:
+    """The server's processes for connections of users who are members of this role, and of no other of ours."""
+    query = """
+        SELECT pid FROM pg_stat_activity AS one JOIN pg_roles AS login ON login.oid = usesysid
+        WHERE ARRAY[%s::name] = ARRAY(SELECT rolname FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = roleid
+                                      WHERE member = login.oid)
+    """
+    with psycopg.connect(find(directory).owner_url) as connection:
+        return {row[0] for row in connection.execute(query, [group])}
 
 
 def sidecar_of(directory: Path) -> int:

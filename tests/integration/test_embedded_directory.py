@@ -26,6 +26,7 @@ def servers_of(directory: DataDirectory) -> Servers:
         directory=directory.path,
         database_url="postgresql://writer:secret@/db",
         agent_database_url="postgresql://agent:secret@/db",
+        relay_database_url="postgresql://relay:secret@/db",
         owner_url="postgresql://owner:secret@/db",
         redis_url="unix:///r.sock?password=secret",
         trust=directory.trust,

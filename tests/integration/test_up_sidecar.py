@@ -19,7 +19,8 @@ from trimtab.model.errors import UnavailableError
 from trimtab_store.embedded.directory import Servers
 from trimtab_store.embedded.process import wait_until
 from trimtab_store.up import fleet, sidecar
-from trimtab_store.up.sidecar import MOST_STARTS, Sidecar, last_words, started, to_toml
+from trimtab_store.up.sidecar import Sidecar, started, to_toml
+from trimtab_store.up.watched import MOST_STARTS, last_words
 
 
 def servers(directory: Path) -> Servers:
@@ -30,6 +31,7 @@ def servers(directory: Path) -> Servers:
         directory=directory,
         database_url="",
         agent_database_url="postgresql://nobody:nothing@127.0.0.1:9/x",
+        relay_database_url="",
         owner_url="",
         redis_url="redis://127.0.0.1:9",
         trust=directory / "trust.json",

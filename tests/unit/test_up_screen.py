@@ -128,6 +128,7 @@ def test_a_result_is_readable() -> None:
         "bots": [described],
         "changes": 60,
         "lost": 0,
+        "relay_restarts": 2,
         "propagation_ms": {"redis_up": figures, "redis_down": {"p50": None, "p99": None, "max": None}},
         "revision": 7,
     }
@@ -136,6 +137,7 @@ def test_a_result_is_readable() -> None:
     lines = [line.split() for line in cast("io.StringIO", console.file).getvalue().splitlines()]
     assert ["mm-btc", "mode=paper", "7", "1.5"] in lines
     assert ["redis", "up", "3.1", "8.4", "12.0"] in lines
+    assert lines[-2] == ["The", "relay", "ended", "by", "itself", "and", "was", "started", "again:", "2"]
     assert lines[-1] == ["60", "changes,", "0", "lost"]
 
 

@@ -27,6 +27,7 @@ class Addresses:
 
     database_url: str = field(repr=False)
     owner_url: str = field(repr=False)
+    relay_url: str = field(repr=False)
     redis_url: str | None = field(repr=False)
     signing_key: Path | None
 
@@ -44,7 +45,9 @@ def find(directory: Path | None) -> Addresses:
     except UnavailableError as error:
         own = f"; or set {DATABASE_URL} to a server of your own"
         raise UnavailableError(error.what, error.why, error.remedy + own) from error
-    return Addresses(servers.database_url, servers.owner_url, servers.redis_url, servers.signing_key)
+    return Addresses(
+        servers.database_url, servers.owner_url, servers.relay_database_url, servers.redis_url, servers.signing_key
+    )
 
 
 def _named() -> Addresses | None:
@@ -54,7 +57,8 @@ def _named() -> Addresses | None:
     if database_url is None:
         return None
     key = os.environ.get(SIGNING_KEY)
-    return Addresses(database_url, owner_url or database_url, variables.secret(REDIS_URL), Path(key) if key else None)
+    redis_url, signing_key = variables.secret(REDIS_URL), Path(key) if key else None
+    return Addresses(database_url, owner_url or database_url, database_url, redis_url, signing_key)
 
 
 @contextlib.contextmanager

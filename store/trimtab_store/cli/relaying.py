@@ -45,9 +45,9 @@ def run(
     stop = _stopping(seconds)
     log_lines.to_stderr()
     if heartbeat is None:
-        Relay(found.database_url, redis_url).run(stop)
+        Relay(found.relay_url, redis_url).run(stop)
     else:
-        Relay(found.database_url, redis_url, beat=beating.Heartbeat(heartbeat).beat).run(stop)
+        Relay(found.relay_url, redis_url, beat=beating.Heartbeat(heartbeat).beat).run(stop)
 
 
 @command(relay, "probe")

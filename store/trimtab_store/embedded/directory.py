@@ -32,6 +32,7 @@ class Servers:
     directory: Path
     database_url: str = dataclasses.field(repr=False)  # the writer's
     agent_database_url: str = dataclasses.field(repr=False)
+    relay_database_url: str = dataclasses.field(repr=False)
     owner_url: str = dataclasses.field(repr=False)
     redis_url: str = dataclasses.field(repr=False)
     trust: Path

@@ -31,6 +31,7 @@ def account(cluster: Cluster, bots: Sequence[Bot], run: Run, tell: Tell) -> dict
         "changes": len(run.commits),
         "lost": judge(cluster, bots, tell),
         "propagation_ms": {"redis_up": figures.summary(up), "redis_down": figures.summary(down)},
+        "relay_restarts": run.relay_restarts,
         "revision": run.revision,
     }
 

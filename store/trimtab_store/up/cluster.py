@@ -23,7 +23,7 @@ from trimtab_store.embedded.postgres import PostgresServer
 from trimtab_store.embedded.redis import RedisServer
 
 DATABASE: Final = "trimtab"
-LOGINS: Final = {"up_writer": "trimtab_writer", "up_agent": "trimtab_agent"}
+LOGINS: Final = {"up_writer": "trimtab_writer", "up_agent": "trimtab_agent", "up_relay": "trimtab_relay"}
 """Login role → the group whose rights it has."""
 
 
@@ -50,6 +50,7 @@ class Cluster:
             directory=self.directory.path,
             database_url=self.login_url("up_writer"),
             agent_database_url=self.login_url("up_agent"),
+            relay_database_url=self.login_url("up_relay"),
             owner_url=self.owner_url,
             redis_url=self.redis.url,
             trust=self.directory.trust,

@@ -13,6 +13,7 @@ from trimtab_store.up.cluster import Cluster
 from trimtab_store.up.dropping import CHANGES
 from trimtab_store.up.figures import Acknowledged
 from trimtab_store.up.fleet import ENVIRONMENT, SHOWN, Bot, Fleet
+from trimtab_store.up.watched import Watched
 from trimtab_store.writer import Publisher
 
 RATE: Final = 10
@@ -68,6 +69,7 @@ class Run:
 
     commits: list[Acknowledged] = field(default_factory=list[Acknowledged])
     outage: Outage = field(default_factory=Outage)
+    relay_restarts: int = 0
 
     @property
     def revision(self) -> int:
@@ -75,10 +77,13 @@ class Run:
         return self.commits[-1].revision if self.commits else 0
 
 
-def drive(store: Store, clock: Clocked, cluster: Cluster, fleet: Fleet, seconds: float, tell: Tell) -> Run:
+def drive(
+    store: Store, clock: Clocked, cluster: Cluster, relay: Watched, fleet: Fleet, seconds: float, tell: Tell
+) -> Run:
     """Commit changes at `RATE` for `seconds`; kill Redis in the middle and start it again. Blocks until done.
 
-    Raises UnavailableError if the sidecar or a bot ended by itself: an account of such a run would be none.
+    A relay that ended by itself is started again: changes go on without one, only what Redis lost waits for it. Raises
+    UnavailableError if the sidecar or a bot ended by itself: an account of such a run would be none.
     """
     run, name, total = Run(), f"{time.time_ns():x}", max(1, int(seconds * RATE))
     begins = time.monotonic()
@@ -87,12 +92,14 @@ def drive(store: Store, clock: Clocked, cluster: Cluster, fleet: Fleet, seconds:
         _trouble(cluster, run.outage, number / total, tell)
         run.outage.look(fleet.bots)
         fleet.check()
+        relay.tend(tell)
         with store.edit(ENVIRONMENT, author="demo", reason=f"change {number} of the demonstration") as edit:
             edit.set(f"{CHANGES}.{number}", f"run {name}, change {number}")
             edit.set(SHOWN, 1 + number % _LEVERAGES / 1000, layer={"bot": "mm-btc"})
         run.commits.append(Acknowledged(edit.committed.revision, clock.called_at))
         if (number + 1) % (RATE * 5) == 0:
             tell(f"{number + 1} changes committed, revision {edit.committed.revision}")
+    run.relay_restarts = relay.restarts
     return run
 
 

@@ -1,4 +1,4 @@
-"""The processes of `trimtab up`: a relay, a sidecar and three bots that attach to it, as a user would start them."""
+"""The fleet of `trimtab up`: a sidecar and three bots that attach to it, as a user would start them."""
 
 from __future__ import annotations
 
@@ -108,17 +108,6 @@ def started(
                 thread.join(STOP_SECONDS)
 
 
-@contextlib.contextmanager
-def relay(servers: Servers) -> Generator[subprocess.Popen[str]]:
-    """A relay process, until the block ends."""
-    command = [sys.executable, "-m", "trimtab_store.up.relaying", str(servers.directory)]
-    process = _spawn(command, servers.directory / "relay.log", subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        stop([process])
-
-
 def stop(processes: list[subprocess.Popen[str]]) -> None:
     """Ask each process to end, wait, and end those that do not."""
     for process in processes:
@@ -152,17 +141,17 @@ def _start_bot(servers: Servers, beside: Sidecar, name: str, reads: tuple[str, .
     write_private(settings, configuration.model_dump_json().encode())
     log = home / "log"
     log.unlink(missing_ok=True)  # like the journal, it is about this run
-    process = _spawn([sys.executable, "-m", "trimtab_store.up.bot", str(settings)], log, subprocess.PIPE)
+    process = _spawn([sys.executable, "-m", "trimtab_store.up.bot", str(settings)], log)
     return Bot(name, journal, log, process)
 
 
-def _spawn(command: list[str], log: Path, output: int) -> subprocess.Popen[str]:
+def _spawn(command: list[str], log: Path) -> subprocess.Popen[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
     with log.open("ab") as errors:
         return subprocess.Popen(  # noqa: S603 - our own modules
             command,
             stdin=subprocess.PIPE,  # its end tells them that we are gone
-            stdout=output,
+            stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
             env=kept,

@@ -1,26 +1,26 @@
-"""The relay of `trimtab up`: `trimtab relay` that ends with the process that started it.
-
-python -m trimtab_store.up.relaying DIRECTORY
-"""
+"""The relay of `trimtab up`: a real one, started as a user starts it, with a relay's rights and no others."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Generator
 from pathlib import Path
+from typing import Final
 
-from trimtab_store import log_lines
-from trimtab_store.embedded import directory as data_directory
-from trimtab_store.relay import Relay
-from trimtab_store.up.companion import end_with_parent
+from trimtab_store.embedded.directory import Servers
+from trimtab_store.up.watched import Watched
 
-
-def main(arguments: list[str]) -> None:
-    """Run until SIGTERM, or until the parent is gone."""
-    stop = end_with_parent()
-    servers = data_directory.find(Path(arguments[0]))
-    log_lines.to_stderr()
-    Relay(servers.database_url, servers.redis_url).run(stop)
+PROGRAM: Final = (sys.executable, "-m", "trimtab_store", "relay")
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+@contextlib.contextmanager
+def started(servers: Servers) -> Generator[Watched]:
+    """A relay on these servers, until the block ends."""
+    command: list[str | Path] = [*PROGRAM, "--directory", servers.directory]
+    made = Watched("relay", command, servers.directory / "relay.log", "relay.log")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,13 +16,14 @@ from trimtab.model.errors import SettingError
 from trimtab_store.files import read_tree
 from trimtab_store.publish import Publisher
 from trimtab_store.store import Store
-from trimtab_store.up import cluster, demo, ending, fleet
+from trimtab_store.up import cluster, demo, ending, fleet, relaying
 from trimtab_store.up.account import account
 from trimtab_store.up.cluster import Cluster
 from trimtab_store.up.commands import commands, shown_path
-from trimtab_store.up.fleet import ENVIRONMENT, SHOWN, Fleet
+from trimtab_store.up.fleet import ENVIRONMENT, SHOWN, Bot
 from trimtab_store.up.screen import Screen, print_hint, showing
 from trimtab_store.up.visible import Visible
+from trimtab_store.up.watched import Watched
 
 READS: Final = {SHOWN: "risk.global.\nmax_leverage", "trader.default_slippage_bps": "trader.default_\nslippage_bps"}
 """What the bots show, with headings narrow enough for 80 columns."""
@@ -39,6 +40,7 @@ class Running:
     cluster: Cluster
     store: Store
     clock: demo.Clocked
+    relay: Watched
 
 
 def run_demo(directory: Path, seconds: float, say: Say, drop: int | None = None) -> dict[str, Json]:
@@ -48,7 +50,7 @@ def run_demo(directory: Path, seconds: float, say: Say, drop: int | None = None)
         with fleet.started(running.cluster.servers(), (SHOWN,), drops=drops) as found:
             demo.wait_live(found, say)
             say(f"Committing {demo.RATE} changes a second for {seconds:g} s")
-            run = demo.drive(running.store, running.clock, running.cluster, found, seconds, say)
+            run = demo.drive(running.store, running.clock, running.cluster, running.relay, found, seconds, say)
             demo.wait_settled(found, run.revision, say)
         say("Stopped the bots and the sidecar; asking a process of its own what was lost")
         return account(running.cluster, found.bots, run, say)
@@ -62,7 +64,7 @@ def run_live(directory: Path, seconds: float | None, say: Say, console: Console)
         with fleet.started(running.cluster.servers(), tuple(READS), visible.heard) as found:
             demo.wait_live(found, say)
             print_hint(commands(directory), console)
-            _show(found, screen, console, seconds, say)
+            _show((running.relay, found.sidecar), found.bots, screen, console, seconds, say)
     say(f"Stopped. The data stay in {shown_path(directory)}.")
 
 
@@ -91,8 +93,7 @@ def _everything(directory: Path, say: Say) -> Generator[Running]:
         )
         _load(store, say)
         say("Starting a relay, a sidecar, and three bots that attach to it")
-        stack.enter_context(fleet.relay(servers))
-        yield Running(found, store, clock)
+        yield Running(found, store, clock, stack.enter_context(relaying.started(servers)))
 
 
 def _load(store: Store, say: Say) -> None:
@@ -106,12 +107,20 @@ def _load(store: Store, say: Say) -> None:
     say(f"Loaded {items} items into {len({one.environment for one in done})} environments")
 
 
-def _show(found: Fleet, screen: Screen, console: Console, seconds: float | None, say: Say) -> None:
+def _show(
+    watched: Sequence[Watched],
+    bots: Sequence[Bot],
+    screen: Screen,
+    console: Console,
+    seconds: float | None,
+    say: Say,
+) -> None:
     deadline = None if seconds is None else time.monotonic() + seconds
     try:
-        with showing(screen, found.bots, console) as refresh:
+        with showing(screen, bots, console) as refresh:
             while deadline is None or time.monotonic() < deadline:
-                found.sidecar.tend(screen.tell)
+                for one in watched:
+                    one.tend(screen.tell)
                 refresh()
                 time.sleep(_REFRESH_SECONDS)
     finally:

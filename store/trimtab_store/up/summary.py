@@ -25,7 +25,10 @@ def print_result(result: Mapping[str, Json], console: Console) -> None:
         figures.add_column(heading, justify="left" if heading[0] == "c" else "right")
     for name, found in _object(result["propagation_ms"]).items():
         figures.add_row(name.replace("_", " "), *[str(figure) for figure in _object(found).values()])
-    console.print(bots, "", figures, "", f"{result['changes']} changes, {result['lost']} lost", sep="\n")
+    console.print(bots, "", figures, "", sep="\n")
+    if result["relay_restarts"]:
+        console.print(f"The relay ended by itself and was started again: {result['relay_restarts']}")
+    console.print(f"{result['changes']} changes, {result['lost']} lost")
 
 
 def _object(value: Json) -> Mapping[str, Json]:
