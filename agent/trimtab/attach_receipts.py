@@ -1,7 +1,9 @@
 """Receipts: an attached bot tells its sidecar which revision it has taken, so that a wait in the fleet is for it too.
 
 One datagram when something was taken, never on a read that finds nothing new, and again now and then, for a datagram
-can be lost and a sidecar can begin again. It never blocks, and nothing depends on it.
+can be lost and a sidecar can begin again. It never blocks, and nothing depends on it. A reader that is closed,
+collected, or still there when its process ends in order, says so; in a forked child that is about the child alone, for
+the kernel tells the sidecar who sends.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from trimtab.model.positions import START, Position
 from trimtab.model.receipts import SOCKET, Receipt
@@ -42,6 +44,17 @@ class Receipts:
         if self._position > START:
             self._send(closed=True)
             self._position = START
+
+    def speaks_like(self, other: Receipts) -> bool:
+        """Whether a sidecar cannot tell these two apart, and is still told of this one."""
+        return self._position > START and (self._address, self._identity) == (other._address, other._identity)
+
+    def leave(self, others: Iterable[Receipts]) -> None:
+        """Nothing is read for this one any more; the sidecar is told unless one of the others speaks like it."""
+        if any(one is not self and one.speaks_like(self) for one in others):
+            self._position = START
+        else:
+            self.closed()
 
     def _send(self, *, closed: bool = False) -> None:
         receipt = Receipt(

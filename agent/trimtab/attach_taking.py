@@ -63,6 +63,7 @@ class Taking(Watching):
         self._news = News(self._held)
         self._bell: object = self._following.bell
         self._receipts = Receipts(directory, self._identity)
+        self._leave = weakref.finalize(self, _gone, self._receipts)  # at the latest when the process ends in order
         self._watch()
         self._acknowledge()
         attached.add(self)
@@ -224,6 +225,11 @@ def _identity(inherited: Mapping[str, str], given: Mapping[str, str]) -> dict[st
 
 
 attached: weakref.WeakSet[Taking] = weakref.WeakSet()
+
+
+def _gone(receipts: Receipts) -> None:
+    """A reader was closed or collected, or the process ends: others of it may read on for the same bot."""
+    receipts.leave([one._receipts for one in list(attached)])  # noqa: SLF001 - one part with Taking
 
 
 def _fork_happened() -> None:

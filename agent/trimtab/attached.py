@@ -239,7 +239,7 @@ class Attached(Taking, Followed):
             self._closed = True
             self._bell = True
             self._watch()
-            self._receipts.closed()
+            self._leave()
         self._news.end()
         attached.discard(self)
 

@@ -1,8 +1,10 @@
 """Attachments: the bots that read through this sidecar, as far as they say so.
 
 Each sends a small datagram for every revision that it applies, and one when it closes (`trimtab.model.receipts`). The
-kernel adds the number of the process that sent it, so a bot that has nothing to say is still known to live; one whose
-process is not visible from here (another pid namespace) counts for as long as an agent that is silent does.
+kernel adds the number of the process that sent it, so a bot that has nothing to say is still known to live. Where that
+is the number that the bot itself says (both see the same processes, and nobody else sent it), the end of this process
+is the end of the bot, whether or not it said so. One whose process is not visible from here (another pid namespace)
+counts for as long as an agent that is silent does.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ _SHOWN: Final = 100
 _AT_ONCE: Final = 64
 """Datagrams that are read before the loop turns to others."""
 _CREDENTIALS: Final = struct.Struct("3i")
+_UNKNOWN: Final = b"?"
 _Key: TypeAlias = tuple[int, str, str]
 
 
@@ -39,6 +42,8 @@ class _Bot:
     at: float
     process: int
     """The number of its process here, 0 where it cannot be seen."""
+    began: bytes | None
+    """When that began, if the bot is this process; None if that is not known to be so."""
 
 
 class Attachments:
@@ -72,7 +77,8 @@ class Attachments:
     def bots(self) -> AttachedBots:
         """How many there are, and the position of the slowest."""
         self._forget()
-        return AttachedBots(len(self._bots), min((bot.receipt.position for bot in self._bots.values()), default=START))
+        self._known = self._count()
+        return self._known
 
     def listed(self) -> list[Json]:
         """The slowest of them, for people."""
@@ -94,10 +100,14 @@ class Attachments:
         if receipt.closed:
             self._bots.pop(key, None)
         elif key in self._bots or len(self._bots) < MAX_BOTS:
-            self._bots[key] = _Bot(receipt, self._now(), process)
+            began = _began(process) if process == receipt.pid else None
+            self._bots[key] = _Bot(receipt, self._now(), process, began)
+
+    def _count(self) -> AttachedBots:
+        return AttachedBots(len(self._bots), min((bot.receipt.position for bot in self._bots.values()), default=START))
 
     def _compare(self) -> None:
-        known, self._known = self._known, self.bots()
+        known, self._known = self._known, self._count()
         if self._known != known:
             self._news()
 
@@ -119,10 +129,21 @@ class Attachments:
 
     def _forget(self) -> None:
         now = self._now()
+        began = {bot.process: _began(bot.process) for bot in self._bots.values() if bot.began}
         for key, bot in list(self._bots.items()):
             silent = now - bot.at
-            if silent > STRAGGLER_SECONDS or (silent > LIVE_SECONDS and not _lives(bot.process)):
+            ended = bot.began and began[bot.process] not in {bot.began, _UNKNOWN}
+            if ended or silent > STRAGGLER_SECONDS or (silent > LIVE_SECONDS and not _lives(bot.process)):
                 del self._bots[key]
+
+
+def _began(process: int) -> bytes | None:
+    """When a process began, as the kernel counts; None if it has ended, `_UNKNOWN` where that is not to be seen."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:  # it is gone, or somebody else's and hidden, or there is no such file system
+        return _UNKNOWN if _lives(process) else None
+    return None if fields[0] == b"Z" else fields[19]
 
 
 def _lives(process: int) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,27 @@ def test_a_commit_waits_for_the_bots_that_are_attached(start: Start, store: Stor
         applied(edit.committed.revision)
         outcome = edit.committed.wait(10)
         assert (outcome.served, outcome.stragglers) == ((name,), ())
+    assert sidecar.end() == 0
+
+
+def test_a_bot_that_was_killed_is_not_waited_for(start: Start, store: Store, one_redis: RedisServer) -> None:
+    sidecar = start()
+    assert eventually(sidecar.ready, 20)
+    fleet = FleetReceipts(None, one_redis.url)
+
+    def counted() -> list[int]:
+        found = [one.report.attached for one in fleet.members(["production"])]
+        return [one.count for one in found if one is not None]
+
+    code = "import sys, trimtab; config = trimtab.attach(sys.argv[1], {'bot': 'mm-btc'}); input()"
+    with subprocess.Popen([sys.executable, "-c", code, str(sidecar.shared)], stdin=subprocess.PIPE) as bot:
+        assert eventually(lambda: counted() == [1], 20)
+        bot.kill()
+    with store.edit("production", author="test", reason="test") as edit:
+        edit.set(LEVERAGE, 1.25)
+    assert edit.committed is not None
+    outcome = edit.committed.wait(10)
+    assert (len(outcome.served), outcome.stragglers, counted()) == (1, (), [0])
     assert sidecar.end() == 0
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -98,6 +99,37 @@ def test_a_silent_bot_counts_while_its_process_is_seen_to_live() -> None:
     assert clock.attachments.bots().count == 1
     clock.now = STRAGGLER_SECONDS + 1
     assert clock.attachments.bots().count == 0
+
+
+def test_a_bot_whose_process_ended_is_gone_at_once_also_while_nobody_has_waited_for_that() -> None:
+    clock = Clock()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as ending:
+        own = replace(RECEIPT, pid=ending.pid)
+        clock.attachments.take(own.encode(), ending.pid)
+        clock.attachments.take(replace(own, name="sent by another", pid=77).encode(), ending.pid)
+        clock.attachments.take(replace(own, name="not seen").encode(), 0)
+        assert clock.attachments.bots().count == 3
+        ending.kill()
+        os.waitid(os.P_PID, ending.pid, os.WEXITED | os.WNOWAIT)  # a zombie from now on
+        assert [one["name"] for one in listed(clock)] == ["not seen", "sent by another"]
+    assert clock.attachments.bots().count == 2
+
+
+def test_a_later_process_with_the_same_number_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    clock.attachments.take(replace(RECEIPT, pid=os.getpid()).encode(), os.getpid())
+
+    def began(_process: int) -> bytes:
+        return b"12"
+
+    monkeypatch.setattr(attachments, "_began", began)
+    assert clock.attachments.bots().count == 0
+    clock.attachments.take(replace(RECEIPT, pid=os.getpid()).encode(), os.getpid())
+    assert clock.attachments.bots().count == 1
+
+
+def listed(clock: Clock) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", clock.attachments.listed())
 
 
 def test_bots_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
