@@ -28,12 +28,13 @@ from psycopg import errors as sql
 from trimtab.model.errors import Contention, UnavailableError
 from trimtab.model.links import Link, Message
 from trimtab.model.statements import SigningKey
-from trimtab_store import locking, outcomes
+from trimtab_store import locking, outcomes, turns
 from trimtab_store.database import Connection, ConnectionLost, Database, abandon, bound, is_lost
 from trimtab_store.deadlines import DeadlinePassed
 from trimtab_store.editing import Request
-from trimtab_store.locking import GRACE_SECONDS, Locked, Turn
+from trimtab_store.locking import GRACE_SECONDS
 from trimtab_store.planning import Plan
+from trimtab_store.turns import Locked, Turn
 from trimtab_store.writer import Committed
 
 FAILURES: Final = 3
@@ -164,7 +165,7 @@ class _Attempt:
         return locked, version
 
     def _finish(self, connection: Connection, plan: Plan, locked: Locked, version: uuid.UUID) -> Made:
-        extended = locking.extend(plan, locked, self._committer.key)
+        extended = turns.extend(plan, locked, self._committer.key)
         if time.monotonic() >= locked.until:  # the server has ended this transaction: sending COMMIT can only confuse
             raise UnavailableError(
                 "Nothing was committed",
@@ -187,7 +188,7 @@ class _Attempt:
         if turn is None:
             return None
         version = locking.new_version()
-        extended = locking.extend(plan, turn, self._committer.key)
+        extended = turns.extend(plan, turn, self._committer.key)
         self.begun = self.sent = True
         bound(connection, locking.hold_ms(plan) / 1000 + GRACE_SECONDS)
         try:

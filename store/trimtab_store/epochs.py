@@ -17,8 +17,9 @@ from trimtab.model.links import Position
 from trimtab_store import reading, wire
 from trimtab_store.database import Connection
 from trimtab_store.editing import Request
-from trimtab_store.locking import LOCK_COLUMNS, WAIT_MS, Locked, locked_of
+from trimtab_store.locking import LOCK_COLUMNS, WAIT_MS, locked_of
 from trimtab_store.planning import Plan, change_of
+from trimtab_store.turns import Locked
 from trimtab_store.wire import Statement
 
 _LOCK: Final = LOCK_COLUMNS + b" FROM trimtab.trimtab_lock_epoch_v1($1, $2, $3, $4, $5)"

@@ -8,20 +8,16 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from trimtab.model import canonical, links
-from trimtab.model.canonical import Json
-from trimtab.model.items import NO_ITEMS, add_checksums
 from trimtab.model.links import Link
-from trimtab.model.statements import SigningKey
 from trimtab_store import wire
 from trimtab_store.database import Connection
 from trimtab_store.planning import Plan
 from trimtab_store.reading import LineHead, line_head
+from trimtab_store.turns import Locked, Turn, audit_parts, audit_record
 from trimtab_store.wire import Parameter, Row, Statement
 
 WAIT_MS: Final = 10_000
@@ -37,7 +33,6 @@ AT_ONCE_BYTES: Final = 64 * 1024
 """Beyond either, a plan is staged before the lock is taken, not under it."""
 TOUCHED_LIMIT: Final = 1_000
 """If others touched more than this nearby since the plan was made, it is made again without looking further."""
-_AUDITED_PATHS: Final = 100
 _TRANSACTION_TIMEOUT: Final = 170_000  # the server's version that brought it
 
 _STAGE: Final = b"SELECT trimtab.trimtab_stage_v1($1, $2, $3, $4, $5, $6)"
@@ -58,27 +53,6 @@ _AT_ONCE: Final = (
     b" $16, $17)"
 )
 _COMMIT: Final = b"SELECT trimtab.trimtab_commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The position that a commit takes, and the heads of the lines that it extends."""
-
-    epoch: int
-    revision: int
-    heads: Mapping[str, LineHead]
-
-
-@dataclass(frozen=True, slots=True)
-class Locked(Turn):
-    """The turn that the lock gave, with the heads as they are now.
-
-    `until` is an instant of `time.monotonic()` by which the server has surely taken the lock back.
-    """
-
-    structure_revision: int
-    moved_at: datetime
-    until: float
 
 
 def new_version() -> uuid.UUID:
@@ -156,7 +130,7 @@ def commit_at_once(
     connection: Connection, plan: Plan, turn: Turn, version: uuid.UUID, extended: Sequence[Link]
 ) -> datetime | None:
     """The whole commit as one statement, its own transaction; when that was, or None if the turn was not ours."""
-    request, (before, after) = plan.request, _audit_parts(plan, turn, version)
+    request, (before, after) = plan.request, audit_parts(plan, turn, version)
     assert plan.read_at is not None, "a turn is expected of heads that were read"
     staged = _staged(version, plan)
     parameters = (
@@ -200,27 +174,6 @@ def expected_turn(connection: Connection, plan: Plan) -> Turn | None:
     return Turn(plan.head.epoch, plan.head.revision + 1, plan.heads)
 
 
-def extend(plan: Plan, locked: Turn, key: SigningKey) -> list[Link]:
-    """The signed links of the plan's lines, about 60 µs each."""
-    extended: list[Link] = []
-    for name in plan.lines:
-        head = locked.heads.get(name)
-        checksum = add_checksums(head.checksum if head else NO_ITEMS, (plan.deltas[name],))
-        follows = head if head is not None and head.epoch == locked.epoch else None
-        before = follows.hash if follows else links.genesis(name, locked.epoch)
-        link = Link(
-            environment=name,
-            epoch=locked.epoch,
-            revision=locked.revision,
-            previous_revision=follows.revision if follows else 0,
-            previous_hash=before,
-            hash=links.chain(before, plan.change),
-            checksum=checksum,
-        )
-        extended.append(link.signed(key))
-    return extended
-
-
 def _staged(version: uuid.UUID, plan: Plan) -> tuple[Parameter, ...]:
     edits = plan.edits
     return (
@@ -250,23 +203,3 @@ def _commit_parameters(
         wire.blobs([link.header() for link in extended]),
         wire.blob(audit_record(plan, locked, version)),
     )
-
-
-def audit_record(plan: Plan, locked: Locked, version: uuid.UUID) -> bytes:
-    """The canonical bytes of the audit row: who did what, where, when; places, never values."""
-    before, after = _audit_parts(plan, locked, version)
-    return before + locked.moved_at.isoformat().encode() + after
-
-
-def _audit_parts(plan: Plan, turn: Turn, version: uuid.UUID) -> tuple[bytes, bytes]:
-    """What stands before and after the time in the audit record, whose keys are sorted."""
-    request = plan.request
-    detail: dict[str, Json] = {
-        "edits": len(plan.edits),
-        "paths": list(plan.paths[:_AUDITED_PATHS]),
-        "reason": request.reason,
-        "version": str(version),
-    }
-    before = canonical.encode({"action": request.kind, "actor": request.author, "at": ""})
-    after = canonical.encode({"detail": detail, "environment": request.environment, "revision": turn.revision})
-    return before[:-2], b'",' + after[1:]

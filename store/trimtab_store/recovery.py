@@ -11,7 +11,7 @@ from trimtab_store.commit import Committer, Made
 from trimtab_store.database import Connection, bound
 from trimtab_store.editing import Request
 from trimtab_store.epochs import Declaration, Witness
-from trimtab_store.locking import Locked
+from trimtab_store.turns import Locked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from tests.integration.conftest import KEY, ConnectStore
 from tests.support.servers import Database
 from trimtab.model import errors
 from trimtab.model.values import thaw
-from trimtab_store import commit, locking, planning
+from trimtab_store import commit, locking, planning, turns
 from trimtab_store.database import Connection
 from trimtab_store.editing import Request
 from trimtab_store.planning import Plan
@@ -182,7 +182,7 @@ def test_what_is_planned_too_long_ago_is_not_committed_at_once(
         turn = locking.expected_turn(mine, plan)
         assert turn is not None
         late = replace(plan, read_at=(plan.read_at or datetime.now(UTC)) - timedelta(seconds=1))
-        extended = locking.extend(plan, turn, KEY)
+        extended = turns.extend(plan, turn, KEY)
         assert locking.commit_at_once(mine, late, turn, locking.new_version(), extended) is None
         assert locking.commit_at_once(mine, plan, turn, locking.new_version(), extended) is not None
     assert check_everything(database) == 4
@@ -317,14 +317,14 @@ def test_a_writer_that_froze_is_told_that_nothing_was_committed(
 ) -> None:
     monkeypatch.setattr(locking, "HOLD_MS", 200)
     monkeypatch.setattr(commit, "CALM", 100)  # nothing is committed at once
-    original, other = locking.extend, connect_store()
+    original, other = turns.extend, connect_store()
 
     def slow(*arguments: object) -> object:
-        monkeypatch.setattr(locking, "extend", original)
+        monkeypatch.setattr(turns, "extend", original)
         write(other, "base", "a.c", 1)  # waits until the server has ended our session
         return original(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(locking, "extend", slow)
+    monkeypatch.setattr(turns, "extend", slow)
     with pytest.raises(errors.UnavailableError, match="too long") as caught:
         write(store, "base", "a.b", 1)
     assert not isinstance(caught.value, errors.OutcomeUnknown)
