@@ -154,5 +154,6 @@ def test_a_dry_run_asks_the_writer_too(console: Console, writer: Recording) -> N
 
 def test_what_a_rollback_left_is_told(console: Console, writer: Recording) -> None:
     done = console.done("rollback", "3", *HERE)
-    assert [one["path"] for one in done["inherited"]] == done["pinned"] == ["a.c"]
+    left = {"environment": "base", "layer": "common", "path": "a.c", "then": 1, "now": {"absent": True}}
+    assert (done["inherited"], done["pinned"]) == ([left], ["a.c"])
     assert [name for name, *_ in writer.calls] == ["rollback"]
