@@ -22,11 +22,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
-from trimtab.feeds.disk import generations, sealed
-from trimtab.feeds.disk.applied import NAME as APPLIED
+from trimtab.feeds.disk import sealed
 from trimtab.feeds.disk.applied import Applied
-from trimtab.feeds.disk.generations import Generation
-from trimtab.feeds.disk.loaded import PREVIOUS, PROVEN, Loaded
+from trimtab.feeds.disk.loaded import PROVEN, Loaded, read_generations
 from trimtab.feeds.disk.proving import ASIDE, Proving
 from trimtab.feeds.disk.records import Records, check_environment, persisting
 from trimtab.feeds.feed import MAX_CHANGES_BYTES, Changes, Head, SignedBytes, select
@@ -101,12 +99,7 @@ class DiskFeed:
     def load(self) -> Loaded:
         """Read and verify everything; what is damaged or foreign is left out and named in `alarms`. Never raises."""
         with self._lock:
-            alarms: list[str] = []
-            found = {
-                name: one
-                for name in (APPLIED, PROVEN, PREVIOUS)
-                if (one := self._load_generation(name, alarms)) is not None
-            }
+            found, alarms = read_generations(self._files, self._trust, self._environment)
             alarms += self._records.load(max((one.position for one in found.values()), default=START))
             loaded = Loaded(
                 generations=found,
@@ -228,19 +221,6 @@ class DiskFeed:
         with self._lock, suppress(OSError):
             self._applied.close()
             self._files.close()
-
-    def _load_generation(self, name: str, alarms: list[str]) -> Generation | None:
-        try:
-            content = self._files.read(name, generations.MAX_BYTES)
-            generation = generations.read(content, self._trust, self._environment)
-        except FileNotFoundError:
-            return None
-        except (OSError, TrimtabError) as error:
-            alarms.append(f"The generation {name} on disk is not used: {error}")
-            return None
-        if generation.cut:
-            alarms.append(f"The generation {name} on disk ends at {generation.position}: {generation.cut}")
-        return generation
 
     @contextmanager
     def _writing(self, done: str) -> Generator[None]:
