@@ -21,7 +21,7 @@ from aiohttp import web
 
 from tests.support.sidecar import IDENTITY, client, running, until
 from tests.support.world import World
-from trimtab_sidecar.http.connections import Bounds
+from trimtab_sidecar.http.connection import Bounds
 from trimtab_sidecar.http.guard import Guard
 from trimtab_sidecar.http.server import Server
 from trimtab_sidecar.node import Node
@@ -233,7 +233,7 @@ async def test_one_more_than_there_may_be_is_told_so_and_gets_in_when_another_en
         for content in (b"", GET):
             reader, writer = await made.connect(content)
             told = problem(await rest(reader), 503)
-            said = ("This connection is refused", "2 are open, and all are in use", "Try again soon")
+            said = ("This connection is refused", "2 are open, and none can give way", "Try again soon")
             assert (told["title"], told["detail"], told["remedy"]) == said
             writer.close()
         assert (made.server.connections, made.counted.cut) == (2, {"refused": 2})
@@ -259,6 +259,19 @@ async def test_who_has_his_answer_gives_way_and_who_is_being_answered_does_not(s
         assert await rest(idle[1]) == b""
         assert (made.server.connections, made.counted.cut) == (3, {"displaced": 2})
         assert made.counted.answers.count(("connection", 408)) == 0
+
+
+async def test_who_is_still_taking_his_answer_does_not_give_way(short_directory: Path) -> None:
+    async with served(short_directory, connections=1, give_way_seconds=0.0) as made:
+        reader, taken = await made.connect(GET.replace(b"small", b"large"))
+        taken.transport.pause_reading()  # type: ignore[attr-defined]
+        await until(lambda: made.counted.answers == [("/large", 200)])
+        late, other = await made.connect(GET)
+        problem(await rest(late), 503)
+        other.close()
+        taken.transport.resume_reading()  # type: ignore[attr-defined]
+        assert (await reader.readexactly(len(BODY)))[:15] == b"HTTP/1.1 200 OK"
+        taken.close()
 
 
 async def test_a_probe_is_answered_while_a_crowd_that_never_asks_comes_again_and_again(short_directory: Path) -> None:

@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from trimtab_sidecar.http import sockets
-from trimtab_sidecar.http.connections import Bounds, Connections, Counting
+from trimtab_sidecar.http.connection import Bounds
+from trimtab_sidecar.http.connections import Connections, Counting
 from trimtab_sidecar.http.guard import MAX_HEADERS, MAX_TARGET, Guard
 from trimtab_sidecar.http.malformed import Malformed
 
