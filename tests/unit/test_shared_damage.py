@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.shared_line import SharedLine, hide, put
+from tests.support.world import eventually
+from trimtab import attach_taking
 from trimtab.attached import Attached, attach
 from trimtab.model.canonical import Json
 from trimtab.model.errors import FilesRefused, TrimtabError
@@ -162,6 +164,41 @@ def test_a_damaged_frame_keeps_the_last_good_view_and_is_tried_again(place: Path
     flip(place / "changes-1", at + 90)
     assert config.wait_for(4, 5)
     assert (config["risk.k1"], config.alarms.get("shared_memory")) == ("two", None)
+
+
+def test_a_reader_that_only_reads_tries_a_damaged_frame_again(
+    place: Path, line: SharedLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attach_taking, "THOROUGH_SECONDS", 1e9)
+    config = attach(place, {"bot": "mm"}, timeout=0)
+    assert config["risk.k1"] == "one"
+    at = used(place, "changes-1") + 1
+    line.edit(put("risk.k1", "two"))
+    flip(place / "changes-1", at + 90)
+    assert config["risk.k1"] == "one"
+    flip(place / "changes-1", at + 90)
+    assert eventually(lambda: config["risk.k1"] == "two")
+
+
+@pytest.mark.usefixtures("line")
+def test_a_whole_frame_in_the_place_of_another_is_refused(place: Path) -> None:
+    log = (place / "changes-1").read_bytes()
+    frame, _ = frames.decode(log, frames.FIRST, 1, 0)
+    assert frame.revision == 2
+    for generation, number in ((1, 1), (2, 0)):
+        with pytest.raises(FilesRefused, match=f"Frame {number} of changes-{generation}"):
+            frames.decode(log, frames.FIRST, generation, number)
+
+
+def test_a_word_that_came_without_its_record_leads_nobody_back(place: Path, line: SharedLine) -> None:
+    for number in range(head.RECORDS):
+        line.edit(put("risk.k1", number))
+    content = (place / "head").read_bytes()
+    newest = head.newest(content)
+    assert newest is not None
+    assert newest.sequence > head.RECORDS
+    word = (newest.sequence + 1).to_bytes(8, "little")
+    assert head.newest(content[: head.WORD] + word + content[head.WORD + 8 :]) == newest
 
 
 def test_a_damaged_frame_ends_with_the_next_generation(place: Path, line: SharedLine) -> None:
