@@ -35,8 +35,8 @@ class Bounds:
     write_seconds: float = WRITE_SECONDS
     """How long what is left of an answer may lie here before its client takes it."""
     give_way_seconds: float = 0.05
-    """Who has taken longer than this to ask gives way to a newcomer when no more may be open: whoever is in earnest asks
-    as he connects. With a second here, 400 clients that never ask and always come again kept out 9 probes of 10."""
+    """Who has taken longer than this to ask gives way to a newcomer when no more may be open: who is in earnest asks as
+    he connects. With a second here, 400 clients that never ask and always come again kept out 9 probes of 10."""
 
 
 class Register(Protocol):
