@@ -33,7 +33,7 @@ Ask: TypeAlias = AskHead | FetchChanges | FetchSnapshot
 NEWS: Final = 1_024
 """News that wait to be handled; beyond that the channel is not read on, so that a flood stays where it comes from."""
 _RELISTEN_SECONDS: Final = 1.0
-_PATIENCE_SECONDS: Final[Mapping[type[Ask], float]] = {AskHead: 5.0, FetchChanges: 10.0, FetchSnapshot: 30.0}
+_PATIENCE_SECONDS: Final[Mapping[type[Ask], float]] = {AskHead: 10.0, FetchChanges: 10.0, FetchSnapshot: 30.0}
 """The replica gives up after about as long; this only keeps tasks from piling up."""
 _FLOOD_SECONDS: Final = 0.001
 _DEFAULT_POLL_MS: Final = 1_000

@@ -72,7 +72,9 @@ class Follower:
             asked["redis"] = sources.redis
         self._errands = Errands(plan.environment, asked, self.tell)
         self._account = Account(plan, face, self._errands)
-        self._reporting = Reporting(sources.postgres, sources.redis, self._report)
+        self._reporting = Reporting(
+            sources.postgres, sources.redis, self._report, lambda: self._replica.freshness.poll_after
+        )
         self._keeper: Keeper | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribed = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -20,12 +20,14 @@ GAP_SECONDS: Final = 0.25
 SPREAD_SECONDS: Final = 0.05
 """A change is reported spread over this time: where many agents share a machine, none reports while others apply it."""
 FALLBACK_GAP_SECONDS: Final = 1.0
-"""The same through Postgres, which a thousand agents must not drown."""
+"""The shortest gap through Postgres, which a thousand agents must not drown; the interval of its polls if longer."""
 LABELS_SPREAD_SECONDS: Final = 1.0
 """Agents whose labels change at the same moment tell Postgres spread over this time."""
 LABELS_AGAIN_SECONDS: Final = 12 * 3600.0
 """Postgres drops reports older than a day, so labels are told again although they are the same."""
-_DEADLINE_SECONDS: Final = 2.0
+_REDIS_SECONDS: Final = 2.0
+_POSTGRES_SECONDS: Final = 20.0
+"""The feed has deadlines of its own, and to give up a statement costs the connection that the polls need too."""
 _GOODBYE_SECONDS: Final = 1.0
 
 
@@ -44,8 +46,8 @@ class _Place:
     goodbye, which goes through another connection then, and nobody would know whether it was heard.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
+    def __init__(self, reporter: Reporter, seconds: float) -> None:
+        self._reporter, self._seconds = reporter, seconds
         self._turn = asyncio.Lock()
         self._under_way: set[asyncio.Task[bool]] = set()
         self.may_know_us = False
@@ -69,7 +71,7 @@ class _Place:
         async with self._turn:
             self.may_know_us = True
             try:
-                async with asyncio.timeout(_DEADLINE_SECONDS):
+                async with asyncio.timeout(self._seconds):
                     await self._reporter.report(report.encode())
             except (UnavailableError, TimeoutError) as error:
                 _logger.debug("A report was not taken: %s", error)
@@ -84,13 +86,19 @@ class Reporting:
     """Sends reports to Redis, or through Postgres while Redis does not take them.
 
     Labels are told to Postgres in any case, at the start and when they change: there the writer looks up whom a change
-    reaches (DESIGN §4.2).
+    reaches (DESIGN §4.2). What goes through Postgres instead of Redis is spread over the interval of its polls, which
+    is set by how many agents it has to bear.
     """
 
-    def __init__(self, postgres: Reporter, redis: Reporter | None, compose: Compose) -> None:
-        self._postgres = _Place(postgres)
-        self._redis = None if redis is None else _Place(redis)
+    def __init__(
+        self, postgres: Reporter, redis: Reporter | None, compose: Compose, poll_after: Callable[[], float]
+    ) -> None:
+        """`poll_after` tells the interval in seconds that Postgres asks for."""
+        self._postgres = _Place(postgres, _POSTGRES_SECONDS)
+        self._redis = None if redis is None else _Place(redis, _REDIS_SECONDS)
         self._compose = compose
+        self._poll_after = poll_after
+        self._falls_back = redis is None
         self._due = asyncio.Event()
         self._labels_due = asyncio.Event()
         self._labels: Mapping[str, str] | None = None
@@ -122,7 +130,7 @@ class Reporting:
             try:
                 async with asyncio.timeout(REPORT_SECONDS * _jitter()):
                     await self._due.wait()
-                    await asyncio.sleep(SPREAD_SECONDS * random.random())  # noqa: S311 - jitter
+                    await _spread(self._poll_after() if self._falls_back else SPREAD_SECONDS)
             except TimeoutError:
                 pass  # nothing changed: the regular report
             self._due.clear()
@@ -136,15 +144,20 @@ class Reporting:
         if report.labels != self._labels or clock.now() - self._labels_at > LABELS_AGAIN_SECONDS:
             self._labels_due.set()
         if self._redis is not None and await self._redis.tell(report):
+            self._falls_back = False
             return GAP_SECONDS
+        if not self._falls_back:
+            self._falls_back = True
+            await _spread(self._poll_after())  # whoever Redis left comes to Postgres now
+            report = self._compose(closed=False) or report
         await self._tell_postgres(report)
-        return FALLBACK_GAP_SECONDS * _jitter()
+        return max(FALLBACK_GAP_SECONDS, self._poll_after()) * _jitter()
 
     async def _run_labels(self) -> None:
         """A task of its own: a Postgres that does not answer holds up no report to Redis."""
         while True:
             await self._labels_due.wait()
-            await asyncio.sleep(LABELS_SPREAD_SECONDS * random.random())  # noqa: S311 - jitter
+            await _spread(LABELS_SPREAD_SECONDS)
             report = self._compose(closed=False)
             if report is None or (self._labels_due.is_set() and not await self._tell_postgres(report)):
                 await asyncio.sleep(REPORT_SECONDS * _jitter())
@@ -155,6 +168,11 @@ class Reporting:
             self._labels, self._labels_at = report.labels, clock.now()
             self._labels_due.clear()
         return taken
+
+
+async def _spread(seconds: float) -> None:
+    """Wait for some of this time, by chance."""
+    await asyncio.sleep(seconds * random.random())  # noqa: S311 - jitter
 
 
 def _jitter() -> float:

@@ -9,11 +9,13 @@ import psycopg
 import pytest
 
 from tests.support.feed_sources import ENVIRONMENT, PostgresSource
+from tests.support.proxied import port_of
+from tests.support.proxy import Proxy
 from tests.support.servers import Database
 from tests.support.signed_line import SignedLine
 from trimtab.feeds.postgres import PostgresFeed
 from trimtab.model import reports
-from trimtab.model.errors import FeedDenied, NotMigrated, SettingError
+from trimtab.model.errors import FeedDenied, FeedUnavailable, NotMigrated, SettingError
 from trimtab.model.links import START
 from trimtab.model.reports import Report, Status
 
@@ -139,3 +141,19 @@ async def test_the_url_of_sqlalchemy_is_understood(database: Database) -> None:
     feed = PostgresFeed(url, ENVIRONMENT)
     assert await feed.head() is None
     await feed.close()
+
+
+async def test_a_server_that_is_slow_for_all_is_given_time_instead_of_new_connections(database: Database) -> None:
+    """With a deadline that stays, every statement would end in a new connection, and none in an answer."""
+    with Proxy(port_of(database.server)) as proxy:
+        user = database.login("trimtab_agent", tcp=True).split("@")[0]
+        feed = PostgresFeed(f"{user}@127.0.0.1:{proxy.port}/{database.name}", ENVIRONMENT, seconds=0.3)
+        assert await feed.head() is None
+        assert proxy.counters.connections == 1
+        proxy.delay(450, "down")
+        with pytest.raises(FeedUnavailable, match=r"no answer within 0\.3 s"):
+            await feed.head()
+        for _ in range(3):
+            assert await feed.head() is None
+        assert proxy.counters.connections == 2
+        await feed.close()

@@ -62,7 +62,7 @@ class HerdingRequests(Requests):
 class RestlessPauses(Pauses):
     """Asks again at once."""
 
-    def grow(self, source: str, now: float) -> None: ...
+    def grow(self, source: str, now: float, waited: float = 0.0) -> None: ...
 
 
 class RestlessRequests(Requests):

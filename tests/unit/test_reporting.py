@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -53,9 +54,10 @@ class Bench:
     postgres: Server = field(default_factory=Server)
     redis: Server = field(default_factory=Server)
     now: Report | None = REPORT
+    poll_after: float = 0.001
 
     def __post_init__(self) -> None:
-        self.reporting = Reporting(self.postgres, self.redis, self.compose)
+        self.reporting = Reporting(self.postgres, self.redis, self.compose, lambda: self.poll_after)
 
     def compose(self, *, closed: bool) -> Report | None:
         return None if self.now is None else replace(self.now, closed=closed)
@@ -137,6 +139,44 @@ async def test_while_redis_is_away_every_report_goes_to_postgres(bench: Bench) -
     running = asyncio.create_task(bench.reporting.run())
     await bench.until(postgres=4)
     assert bench.redis.taken == []
+    await ended(running)
+
+
+async def test_what_redis_no_longer_takes_comes_to_postgres_spread_over_its_interval(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All agents lose Redis at one moment, and see a change at nearly one: Postgres must not hear them all at once."""
+    spreads: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        spreads.append(seconds)
+        await sleep(min(seconds, 0.001))
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    monkeypatch.setattr(random, "random", lambda: 0.5)
+    bench.poll_after = 64.0
+    bench.redis.down = True
+    running = asyncio.create_task(bench.reporting.run())
+    await bench.until(postgres=3)
+    assert 32.0 in spreads, "between the report that Redis refused and the first to Postgres"
+    assert any(51.2 <= each <= 64.0 for each in spreads), "the gap after one"
+    spreads.clear()
+    bench.reporting.due()
+    await bench.until(postgres=bench.postgres.calls + 2)
+    assert 32.0 in spreads, "a change is told with the same spread"
+    await ended(running)
+
+
+async def test_redis_that_is_back_is_told_at_once_again(bench: Bench) -> None:
+    bench.redis.down = True
+    running = asyncio.create_task(bench.reporting.run())
+    await bench.until(postgres=3)
+    bench.redis.down = False
+    await bench.until(redis=bench.redis.calls + 3)
+    known = bench.postgres.calls
+    await bench.until(redis=bench.redis.calls + 5)
+    assert bench.postgres.calls == known
     await ended(running)
 
 

@@ -1,9 +1,9 @@
 """Requests: what is asked of which feed, and when to ask again.
 
 At most one request of a kind is open at a feed: what one feed swallows does not keep us from asking the other. A feed
-that cannot be reached, or had nothing to give, is left alone for a while that doubles each time and is never without
-jitter, so that a thousand agents do not come back at once. The two are counted apart: a feed whose head is answered
-every second may still have nothing that follows ours.
+that cannot be reached, or had nothing to give, is left alone for a while that doubles each time, is no shorter than the
+wait that was in vain, and is never without jitter: a thousand agents do not come back at once to what is slow already.
+The two are counted apart: a feed whose head is answered every second may still have nothing that follows ours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Kind: TypeAlias = Literal["redis head", "postgres head", "changes", "snapshot"]
 
 PATIENCE_SECONDS: Final[Mapping[Kind, float]] = {
     "redis head": 5.0,
-    "postgres head": 5.0,
+    "postgres head": 10.0,
     "changes": 10.0,
     "snapshot": 30.0,
 }
@@ -59,9 +59,9 @@ class Pauses:
         self._failures: dict[Source, int] = {"redis": 0, "postgres": 0}
         self.until: dict[Source, float] = {"redis": -math.inf, "postgres": -math.inf}
 
-    def grow(self, source: Source, now: float) -> None:
-        """Leave it alone: doubling, at most five seconds, 50 to 100 % of it by chance."""
-        pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** self._failures[source])
+    def grow(self, source: Source, now: float, waited: float = 0.0) -> None:
+        """Leave it alone: doubling, or as long as was `waited`, at most five seconds, 50 to 100 % of it by chance."""
+        pause = min(LONGEST_PAUSE_SECONDS, max(waited, FIRST_PAUSE_SECONDS * 2 ** self._failures[source]))
         self._failures[source] = min(self._failures[source] + 1, 10)
         self.until[source] = now + pause * (0.5 + 0.5 * self._random())
 
@@ -120,7 +120,7 @@ class Requests:
         """A request came to nothing: its feed is left alone. Nothing happens for one that is no longer open."""
         request = self._close(number)
         if request is not None:
-            self.unreachable.grow(request.source, now)
+            self.unreachable.grow(request.source, now, now - request.asked_at)
             if request.source == "redis":
                 self.end_grace()
 

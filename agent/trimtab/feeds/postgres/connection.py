@@ -6,6 +6,7 @@ Nothing depends on session state: autocommit, no prepared statements, so a trans
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -16,12 +17,12 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from trimtab.feeds import descriptors
+from trimtab.feeds.postgres.patience import Patience
 from trimtab.model.errors import FeedDenied, FeedUnavailable, NotMigrated, SettingError
 
 _Result = TypeVar("_Result")
 _CONNECT_SECONDS: Final = 2
 _OPTIONS: Final[Mapping[str, str | int]] = {
-    "connect_timeout": _CONNECT_SECONDS,
     "application_name": "trimtab-agent",
     "keepalives": 1,
     "keepalives_idle": 10,
@@ -64,20 +65,26 @@ class Wire:
             ) from error
         hosts = str(settings.get("host") or settings.get("hostaddr") or "localhost")
         self.place = f"Postgres at {hosts}, database {settings.get('dbname') or settings.get('user') or 'by default'}"
+        self._hosts = len(hosts.split(","))
         ours = {name: value for name, value in _OPTIONS.items() if name not in settings}
         self._conninfo = make_conninfo(make_conninfo("", **settings), **ours)
-        self._seconds = seconds
-        self._dial_seconds = seconds + _CONNECT_SECONDS * len(hosts.split(","))
+        self._answering = Patience(seconds)
+        self._connecting = Patience(float(settings.get("connect_timeout") or _CONNECT_SECONDS))
         self._connection: Connection | None = None
         self._running: asyncio.Timeout | None = None
         self._lock = asyncio.Lock()
         self._schema = 0
+        self._failing = False
         self._closed = False
 
-    async def ask(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """The rows of one statement; bytes come as `bytes`."""
+    async def ask(
+        self, statement: str, parameters: Sequence[object] = (), *, urges: bool = True
+    ) -> list[tuple[Any, ...]]:
+        """The rows of one statement; bytes come as `bytes`. What does not urge dials no server that just failed us."""
         async with self._turn():
             kept = self._connection is not None and not self._connection.closed
+            if self._failing and not (urges or kept):
+                raise FeedUnavailable(f"{self.place} does not answer", "it did not last time")
             try:
                 return await self._ask(statement, parameters)
             except FeedUnavailable as error:
@@ -116,20 +123,39 @@ class Wire:
     async def _ask(self, statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         async with self._within(self._dial_seconds):
             connection = await self._dialled()
-        async with self._within(self._seconds):
-            return await _rows(connection, statement, parameters)
+        async with self._within(self._answering.seconds):
+            with self._answering.learns():
+                rows = await _rows(connection, statement, parameters)
+        self._failing = False
+        return rows
+
+    @property
+    def _dial_seconds(self) -> float:
+        """The deadline of a new connection, with a first statement on it."""
+        return self._connecting.seconds * self._hosts + self._answering.seconds
 
     async def _dialled(self) -> Connection:
         if self._closed:
             raise FeedUnavailable("The feed postgres is closed")
         if self._connection is not None and not self._connection.closed:
             return self._connection
-        connection = await Connection.connect(self._conninfo, autocommit=True, prepare_threshold=None)
-        self._connection = connection
+        self._connection = connection = await self._connected()
         [[self._schema]] = await _rows(connection, "SELECT trimtab.trimtab_schema_v1()")
         if self._schema < _SCHEMA:
             raise self._not_migrated()
         return connection
+
+    async def _connected(self) -> Connection:
+        seconds = math.ceil(self._connecting.seconds)
+        try:
+            made = await Connection.connect(
+                self._conninfo, autocommit=True, prepare_threshold=None, connect_timeout=seconds
+            )
+        except errors.ConnectionTimeout:
+            self._connecting.took(self._connecting.seconds)
+            raise
+        self._connecting.took(0.0)
+        return made
 
     @asynccontextmanager
     async def _within(self, seconds: float) -> AsyncGenerator[None]:
@@ -141,6 +167,7 @@ class Wire:
                 self._running = None
 
     async def _drop(self) -> None:
+        self._failing = True
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()

@@ -29,8 +29,8 @@ _RESTARTS: Final = 5
 class PostgresFeed:
     """A `Feed` and a `Reporter` over one kept connection. Several hosts in the URL are tried in turn."""
 
-    def __init__(self, url: str, environment: str, *, agent: str = "", seconds: float = 2.0) -> None:
-        """`seconds` is the deadline of one statement; to connect, each host has two seconds more."""
+    def __init__(self, url: str, environment: str, *, agent: str = "", seconds: float = 5.0) -> None:
+        """`seconds` is the deadline of one statement; to connect, each host has two seconds; see `Patience`."""
         self._wire = Wire(url, seconds)
         self._environment, self._agent = environment, agent
 
@@ -84,7 +84,7 @@ class PostgresFeed:
 
     async def report(self, report: bytes) -> None:
         """See `Reporter.report`."""
-        await self._wire.ask(_REPORT, (self._environment, self._agent, report.decode()))
+        await self._wire.ask(_REPORT, (self._environment, self._agent, report.decode()), urges=False)
 
     async def close(self) -> None:
         """See `Feed.close`."""
