@@ -140,7 +140,7 @@ class Errands:
                 return self._snapshot(ask, feed)
 
     async def _head(self, ask: AskHead, feed: Feed) -> Event:
-        head = await feed.head()
+        head = await feed.head(ask.after)
         if head is None:
             raise EnvironmentNotFound(
                 f"There is no environment {self._environment!r} in {ask.source}",
@@ -157,6 +157,7 @@ class Errands:
             store_revision=head.store_revision or 0,
             is_replica=head.is_replica or head.store_revision is None,
             poll_after_ms=head.poll_after_ms or _DEFAULT_POLL_MS,
+            messages=head.messages,
         )
 
     async def _changes(self, ask: FetchChanges, feed: Feed) -> Event:

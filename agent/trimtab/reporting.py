@@ -21,6 +21,8 @@ SPREAD_SECONDS: Final = 0.05
 """A change is reported spread over this time: where many agents share a machine, none reports while others apply it."""
 FALLBACK_GAP_SECONDS: Final = 1.0
 """The shortest gap through Postgres, which a thousand agents must not drown; the interval of its polls if longer."""
+FALLBACK_SPREAD_POLLS: Final = 2
+"""A change is reported to Postgres spread over so many of its poll intervals: no more often than regular reports."""
 LABELS_SPREAD_SECONDS: Final = 1.0
 """Agents whose labels change at the same moment tell Postgres spread over this time."""
 LABELS_AGAIN_SECONDS: Final = 12 * 3600.0
@@ -130,7 +132,7 @@ class Reporting:
             try:
                 async with asyncio.timeout(REPORT_SECONDS * _jitter()):
                     await self._due.wait()
-                    await _spread(self._poll_after() if self._falls_back else SPREAD_SECONDS)
+                    await _spread(self._fallback_spread() if self._falls_back else SPREAD_SECONDS)
             except TimeoutError:
                 pass  # nothing changed: the regular report
             self._due.clear()
@@ -148,10 +150,13 @@ class Reporting:
             return GAP_SECONDS
         if not self._falls_back:
             self._falls_back = True
-            await _spread(self._poll_after())  # whoever Redis left comes to Postgres now
+            await _spread(self._fallback_spread())  # whoever Redis left comes to Postgres now
             report = self._compose(closed=False) or report
         await self._tell_postgres(report)
         return max(FALLBACK_GAP_SECONDS, self._poll_after()) * _jitter()
+
+    def _fallback_spread(self) -> float:
+        return min(REPORT_SECONDS, FALLBACK_SPREAD_POLLS * self._poll_after())
 
     async def _run_labels(self) -> None:
         """A task of its own: a Postgres that does not answer holds up no report to Redis."""

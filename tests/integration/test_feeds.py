@@ -103,6 +103,30 @@ async def test_from_the_start_come_all_or_the_snapshot_is_needed(source: Source)
     assert not (changes.trimmed and changes.messages)
 
 
+async def test_what_comes_along_with_a_head_is_what_changes_would_give(source: Source) -> None:
+    line = filled(source, 5)
+    along = 0
+    for entry in [*line.entries, None]:
+        after = START if entry is None else entry.position
+        head = await source.feed.head(after)
+        assert head is not None
+        assert (head.position, head.hash) == (line.entries[-1].position, line.entries[-1].link.hash)
+        assert head.messages in {(), (await source.feed.changes(after)).messages}
+        along += bool(head.messages)
+    assert along in ({5} if source.feed.name == "postgres" else {0, 4, 5}), "a crowd without Redis asks once"
+
+
+async def test_nothing_comes_along_that_does_not_follow(source: Source) -> None:
+    line = filled(source, 3)
+    source.forget(line.entries[1].position)
+    for after in (line.entries[0].position, Position(9, 1), Position(1, 2**40)):
+        head = await source.feed.head(after)
+        assert head is not None
+        assert head.messages == ()
+    first = line.entries[0].position
+    assert (await source.feed.changes(first)).trimmed
+
+
 @pytest.mark.parametrize("max_bytes", [1, 3000, 20_000, 10_000_000])
 async def test_a_budget_cuts_the_answer_and_the_next_call_goes_on(source: Source, max_bytes: int) -> None:
     line = filled(source, 12, padding=1000)

@@ -135,8 +135,8 @@ class CertifyingOnReceipt(Replica):
 class CertifyingFromReplica(Replica):
     """Does not ask who answered."""
 
-    def _take_head(self, event: HeadAnswered, now: float) -> None:
-        super()._take_head(replace(event, is_replica=False), now)
+    def _take_head(self, event: HeadAnswered, now: float) -> Effects:
+        return super()._take_head(replace(event, is_replica=False), now)
 
 
 class DatedAfterAsking(Replica):

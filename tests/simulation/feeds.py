@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tests.simulation.image import Entry, Image
 from tests.simulation.redis import Keys
 from trimtab.model.links import Position
-from trimtab.replica.events import ChangesAnswered, HeadAnswered, RequestFailed, SnapshotAnswered, Source
+from trimtab.replica.events import AskHead, ChangesAnswered, HeadAnswered, RequestFailed, SnapshotAnswered, Source
 
 MAX_MESSAGES = 4
 """Stands for the bytes that one answer may hold, so that long histories take several."""
@@ -21,10 +21,10 @@ def redis_head(keys: Keys, request: int) -> HeadAnswered | RequestFailed:
 
 
 def postgres_head(
-    image: Image, environment: str, request: int, *, is_replica: bool, poll_after_ms: int
+    image: Image, environment: str, ask: AskHead, *, is_replica: bool, poll_after_ms: int
 ) -> HeadAnswered | RequestFailed:
-    """What `trimtab_head_v1` says: no row for an unknown environment."""
-    head = image.head(environment)
+    """What `trimtab_head_v1` says, no row for an unknown environment; and with it what follows, where that is asked."""
+    request, head = ask.request, image.head(environment)
     if head is None:
         return RequestFailed(source="postgres", request=request, reason="no such environment")
     return HeadAnswered(
@@ -35,7 +35,12 @@ def postgres_head(
         store_revision=image.revision,
         is_replica=is_replica,
         poll_after_ms=poll_after_ms,
+        messages=() if ask.after is None else _following(image, environment, head.position, ask.after),
     )
+
+
+def _following(image: Image, environment: str, newest: Position, after: Position) -> tuple[bytes, ...]:
+    return changes("postgres", image.lines.get(environment, ()), newest, after, 0).messages
 
 
 def changes(source: Source, line: Sequence[Entry], newest: Position, after: Position, request: int) -> ChangesAnswered:

@@ -62,8 +62,9 @@ def forks_are_told(node: Node, replica: Replica, event: Event, line: Key | None)
         return
     contradiction = ""
     if isinstance(event, HeadAnswered):
-        if not event.is_replica and node.world.checks.is_awaited(node, event):
-            contradiction = _contradiction(node, event, line)
+        if node.world.checks.is_awaited(node, event):
+            contradiction = _other_history(node, event.messages, line)
+            contradiction = contradiction or ("" if event.is_replica else _contradiction(node, event, line))
     elif isinstance(event, Arrived):
         contradiction = _other_history(node, (event.message,), line)
     elif isinstance(event, ChangesAnswered) and node.world.checks.is_awaited(node, event):

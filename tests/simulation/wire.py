@@ -61,7 +61,7 @@ class Wire:
             return feeds.postgres_head(
                 image,
                 self._node.environment,
-                effect.request,
+                effect,
                 is_replica=lagging is not None,
                 poll_after_ms=store.poll_after_ms,
             )

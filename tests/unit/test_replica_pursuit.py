@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.signed_line import KEY, Entry, SignedLine
 from trimtab.feeds.feed import select
 from trimtab.model.links import Position
@@ -167,6 +169,90 @@ def test_a_false_newer_epoch_hides_no_change_that_redis_holds() -> None:
     alone.now = store.now
     alone.run(replica, Named(Position(8, 3)), Subscribed())
     assert replica.line.position == line.entries[-1].position
+
+
+def polled(replica: Replica, store: Store) -> AskHead:
+    """The next question for the head to Postgres."""
+    for _ in range(60):
+        store.now += STEP
+        for effect in replica.handle(Ticked(), store.now):
+            if isinstance(effect, AskHead) and effect.source == "postgres":
+                return effect
+    pytest.fail("it never asked")
+
+
+def along(line: SignedLine, ask: AskHead, *messages: bytes) -> HeadAnswered:
+    """A primary's answer with messages."""
+    newest = line.entries[-1]
+    revision = newest.position.revision
+    return HeadAnswered(
+        source="postgres",
+        request=ask.request,
+        position=newest.position,
+        hash=newest.link.hash,
+        store_revision=revision,
+        is_replica=False,
+        messages=messages,
+    )
+
+
+def test_without_redis_one_question_brings_both_the_head_and_what_follows_ours() -> None:
+    line = SignedLine()
+    line.extend(2)
+    replica, store = followed(line)
+    ask = polled(replica, store)
+    assert ask.after == line.entries[-1].position
+    line.extend(2)
+    effects = list(replica.handle(along(line, ask, *line.messages[-2:]), store.now))
+    assert replica.line.position == line.entries[-1].position
+    assert not [effect for effect in effects if _asks(effect)]
+    assert replica.status(store.now) is Status.DEGRADED
+    assert replica.staleness(store.now) == 0.0
+
+
+def test_with_redis_the_head_is_asked_for_alone() -> None:
+    line = SignedLine()
+    line.extend(2)
+    replica, store = followed(line)
+    store.run(replica, Subscribed())
+    assert replica.freshness.subscribed
+    assert polled(replica, store).after is None
+
+
+def test_what_comes_along_and_leads_nowhere_is_fetched_as_if_it_had_not_come() -> None:
+    line = SignedLine()
+    line.extend(2)
+    replica, store = followed(line)
+    ask = polled(replica, store)
+    line.extend(2)
+    effects = list(replica.handle(along(line, ask, line.messages[-1]), store.now))
+    assert [type(effect) for effect in effects if _asks(effect)] == [FetchChanges]
+    store.run(replica, *[store.answer(effect) for effect in effects if _asks(effect)])
+    assert replica.line.position == line.entries[-1].position
+
+
+def test_after_a_fork_nothing_is_sent_along_that_could_not_be_taken() -> None:
+    ours, theirs = SignedLine(), SignedLine()
+    ours.extend(4)
+    replica, store = followed(ours)
+    theirs.extend(3)
+    store.entries = theirs.entries
+    store.entries.append(_renumbered(theirs, ours.entries[-1].position.revision + 1))
+    store.run(replica)
+    assert replica.status(store.now) is Status.FORKED
+    assert polled(replica, store).after is None
+
+
+def test_an_answer_that_nobody_waits_for_brings_nothing() -> None:
+    line = SignedLine()
+    line.extend(2)
+    replica, store = followed(line)
+    ask = polled(replica, store)
+    before = replica.line.position
+    list(replica.handle(RequestFailed(source="postgres", request=ask.request, reason="late"), store.now))
+    line.extend(1)
+    list(replica.handle(along(line, ask, line.messages[-1]), store.now))
+    assert replica.line.position == before
 
 
 def asked_again(replica: Replica, *named: Position, now: float) -> bool:

@@ -36,7 +36,8 @@ class Head:
 
     `store_revision` is the store's own number at that moment, None where the feed cannot know it. Only an answer with
     `is_replica` False comes from the primary and can certify freshness. `poll_after_ms` is the interval that the server
-    asks for, None where it has no say.
+    asks for, None where it has no say. `messages` is what came along, where it was asked for: as `changes` gives them,
+    or nothing.
     """
 
     epoch: int
@@ -45,6 +46,7 @@ class Head:
     store_revision: int | None = None
     is_replica: bool = True
     poll_after_ms: int | None = None
+    messages: tuple[bytes, ...] = ()
 
     @property
     def position(self) -> Position:
@@ -77,8 +79,12 @@ class Feed(Protocol):
         """The feed in reports and alarms: `redis`, `postgres`, `disk`, `memory`."""
         ...
 
-    async def head(self) -> Head | None:
-        """The newest link, None where the feed knows nothing of the environment."""
+    async def head(self, after: Position | None = None) -> Head | None:
+        """The newest link, None where the feed knows nothing of the environment.
+
+        With `after`, a feed that can tell both at once sends along what `changes` would give, if anything follows: a
+        crowd that polls asks half as often when something changed.
+        """
         ...
 
     async def changes(self, after: Position, max_bytes: int = MAX_CHANGES_BYTES) -> Changes:

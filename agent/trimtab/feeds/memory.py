@@ -82,7 +82,7 @@ class MemoryFeed:
         """Forget the messages up to and with a position."""
         self._messages = {position: message for position, message in self._messages.items() if position > upto}
 
-    async def head(self) -> Head | None:
+    async def head(self, after: Position | None = None) -> Head | None:
         """See `Feed.head`."""
         await self._pass()
         if self._head is None:
@@ -95,13 +95,13 @@ class MemoryFeed:
             store_revision=self.store_revision,
             is_replica=self.is_replica,
             poll_after_ms=self.poll_after_ms,
+            messages=() if after is None else self._select(after, MAX_CHANGES_BYTES).messages,
         )
 
     async def changes(self, after: Position, max_bytes: int = MAX_CHANGES_BYTES) -> Changes:
         """See `Feed.changes`."""
         await self._pass()
-        newest = None if self._head is None else self._head[0]
-        return select(sorted(self._messages.items()), after, max_bytes, newest)
+        return self._select(after, max_bytes)
 
     async def snapshot(self) -> SignedBytes | None:
         """See `Feed.snapshot`."""
@@ -151,6 +151,10 @@ class MemoryFeed:
         finally:
             news.cancel()
             change.cancel()
+
+    def _select(self, after: Position, max_bytes: int) -> Changes:
+        newest = None if self._head is None else self._head[0]
+        return select(sorted(self._messages.items()), after, max_bytes, newest)
 
     async def _pass(self) -> None:
         await asyncio.sleep(0)

@@ -75,7 +75,10 @@ class Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadAnswered:
-    """A feed's word on the newest link of the line. Only `postgres` knows the store revision."""
+    """A feed's word on the newest link of the line, with messages if it sent any along.
+
+    Only `postgres` knows the store revision.
+    """
 
     source: Source
     request: int
@@ -84,6 +87,7 @@ class HeadAnswered:
     store_revision: int = 0
     is_replica: bool = True
     poll_after_ms: int = 500
+    messages: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,10 +154,11 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class AskHead:
-    """Ask a feed for the head of the line."""
+    """Ask a feed for the head of the line, and for what follows `after`, if the feed can tell both at once."""
 
     source: Source
     request: int
+    after: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from trimtab.replica.events import (
     ReportDue,
     Serve,
     SnapshotAnswered,
+    Source,
 )
 from trimtab.replica.freshness import Freshness
 from trimtab.replica.keeping import Keeping
@@ -95,6 +96,18 @@ class Intake:
             self._pursuit.progressed(event.source)
         elif verdict not in {Verdict.NEEDS_SNAPSHOT, Verdict.NEWER_EPOCH}:
             self._pursuit.changes_led_nowhere(request, now, trimmed=event.trimmed)
+
+    def take_along(self, source: Source, messages: tuple[bytes, ...], now: float) -> Effects:
+        """Take what came along with a head. Where it leads nowhere, the head is pursued as if nothing had come."""
+        before = self._line.position
+        for raw in messages:
+            verdict = (yield from self._judge(raw, now)).verdict
+            yield Pause()
+            if verdict not in {Verdict.APPLIED, Verdict.OLD}:
+                return
+        if self._line.position > before:
+            yield from self._drain_early(now)
+            self._pursuit.progressed(source)
 
     def take_snapshot(self, event: SnapshotAnswered, now: float) -> Effects:
         """Take a feed's newest snapshot: as our state if it is newer, for a shorter journal if that was asked for."""

@@ -114,7 +114,7 @@ class Replica:
             case Arrived():
                 yield from self.intake.arrive(event.message, now)
             case HeadAnswered():
-                self._take_head(event, now)
+                yield from self._take_head(event, now)
             case ChangesAnswered():
                 yield from self.intake.take_changes(event, now)
             case SnapshotAnswered():
@@ -157,7 +157,7 @@ class Replica:
             "below floor": f"{serving.position} is served, {self.floor} was served before" if below else "",
         }
 
-    def _take_head(self, event: HeadAnswered, now: float) -> None:
+    def _take_head(self, event: HeadAnswered, now: float) -> Effects:
         request = self.pursuit.requests.answered(event.request)
         if request is None:
             return
@@ -172,3 +172,4 @@ class Replica:
         if not event.is_replica:
             certificate = Certificate(event.position, event.hash, event.store_revision, request.asked_at)
             self.freshness.answered(certificate, self.line, request.seen, self.serving.position)
+        yield from self.intake.take_along(event.source, event.messages, now)

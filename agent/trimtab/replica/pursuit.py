@@ -146,7 +146,15 @@ class Pursuit:
     def _head(self, source: Source, now: float) -> AskHead:
         kind: Kind = "redis head" if source == "redis" else "postgres head"
         seen = max(self._line.position, self._keeping.floor)
-        return AskHead(source, self.requests.ask(kind, source, now, seen))
+        return AskHead(source, self.requests.ask(kind, source, now, seen), self._along(source))
+
+    def _along(self, source: Source) -> Position | None:
+        """Our position, where a head may as well bring what follows it: nobody else does, and it would be of use."""
+        asked = source == "postgres" and not self._freshness.subscribed
+        if not asked or self._line.snapshot is None or self._freshness.forked or self._snapshot_hinted:
+            return None
+        in_vain = self.requests.empty_handed.failed("postgres") or self.requests.is_open("changes", "postgres")
+        return None if in_vain else self._line.position
 
     def _changes(self, now: float, here: Position) -> Iterator[Effect]:
         source = self.requests.choose(now, subscribed=self._freshness.subscribed)

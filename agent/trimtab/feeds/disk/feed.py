@@ -177,8 +177,9 @@ class DiskFeed:
                 self._records.runs = self._records.runs.stopped(now)
                 self._records.write_runs()
 
-    async def head(self) -> Head | None:
-        """See `Feed.head`."""
+    async def head(self, after: Position | None = None) -> Head | None:
+        """See `Feed.head`; nothing is sent along."""
+        del after
         self._check_open()
         tail = self._applied.tail
         return (

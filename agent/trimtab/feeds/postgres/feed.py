@@ -20,6 +20,14 @@ SELECT h.epoch, h.revision, c.epoch, c.revision, c.message
   LEFT JOIN LATERAL trimtab.trimtab_changes_v1(%s, %s, %s, %s) AS c ON true
  ORDER BY c.epoch, c.revision
 """
+# The same in the words of a poll, which mostly finds nothing new: then the second function has nothing to look for.
+_POLL: Final = """
+SELECT h.epoch, h.revision, h.hash, h.store_revision, h.is_replica, h.poll_after_ms, c.epoch, c.revision, c.message
+  FROM trimtab.trimtab_head_v1(%s) AS h
+  LEFT JOIN LATERAL trimtab.trimtab_changes_v1(
+      CASE WHEN (h.epoch, h.revision) > (%s, %s) THEN %s END, %s, %s, %s) AS c ON true
+ ORDER BY c.epoch, c.revision
+"""
 _SNAPSHOT: Final = "SELECT statement FROM trimtab.trimtab_snapshot_v1(%s)"
 _CHUNK: Final = "SELECT trimtab.trimtab_snapshot_chunk_v1(%s, %s, %s, %s)"
 _REPORT: Final = "SELECT trimtab.trimtab_report_v1(%s, %s, %s::jsonb)"
@@ -39,12 +47,17 @@ class PostgresFeed:
         """`postgres`."""
         return "postgres"
 
-    async def head(self) -> Head | None:
+    async def head(self, after: Position | None = None) -> Head | None:
         """See `Feed.head`."""
-        rows = await self._wire.ask(_HEAD, (self._environment,))
+        if after is None:
+            rows = await self._wire.ask(_HEAD, (self._environment,))
+        else:
+            here = (after.epoch, after.revision)
+            rows = await self._wire.ask(_POLL, (self._environment, *here, self._environment, *here, MAX_CHANGES_BYTES))
         if not rows:
             return None
-        epoch, revision, digest, store_revision, is_replica, poll_after_ms = rows[0]
+        epoch, revision, digest, store_revision, is_replica, poll_after_ms = rows[0][:6]
+        messages = () if after is None else tuple(row[8] for row in rows if row[8] is not None)
         return Head(
             epoch=epoch,
             revision=revision,
@@ -52,6 +65,7 @@ class PostgresFeed:
             store_revision=store_revision,
             is_replica=is_replica,
             poll_after_ms=poll_after_ms,
+            messages=messages if messages and after is not None and continues(messages[0], after) else (),
         )
 
     async def changes(self, after: Position, max_bytes: int = MAX_CHANGES_BYTES) -> Changes:

@@ -70,8 +70,9 @@ class RedisFeed:
         """`redis`."""
         return "redis"
 
-    async def head(self) -> Head | None:
-        """See `Feed.head`."""
+    async def head(self, after: Position | None = None) -> Head | None:
+        """See `Feed.head`; nothing is sent along."""
+        del after
         [text] = await self._wire.ask(("GET", self._names.head))
         head = self._read_head(text)
         if head is None:
