@@ -99,27 +99,27 @@ def drive(
         run.commits.append(Acknowledged(edit.committed.revision, clock.called_at))
         if (number + 1) % (RATE * 5) == 0:
             tell(f"{number + 1} changes committed, revision {edit.committed.revision}")
-    run.relay_restarts = relay.restarts
     return run
 
 
-def wait_live(fleet: Fleet, tell: Tell) -> None:
+def wait_live(fleet: Fleet, relay: Watched, tell: Tell) -> None:
     """Wait until every bot said that what it reads is fresh and comes through Redis; see `wait_settled`."""
-    _wait(fleet, lambda bot: bot.revision >= 0 and bot.said.get("status") == Status.LIVE.value, "LIVE", tell)
+    _wait(fleet, relay, lambda bot: bot.revision >= 0 and bot.said.get("status") == Status.LIVE.value, "LIVE", tell)
 
 
-def wait_settled(fleet: Fleet, revision: int, tell: Tell) -> None:
+def wait_settled(fleet: Fleet, relay: Watched, revision: int, tell: Tell) -> None:
     """Wait until every bot said that it serves a revision, for a while; who never did is told, and judged as he is.
 
     Raises UnavailableError if the sidecar or a bot ended by itself.
     """
-    _wait(fleet, lambda bot: bot.revision >= revision, f"at revision {revision}", tell)
+    _wait(fleet, relay, lambda bot: bot.revision >= revision, f"at revision {revision}", tell)
 
 
-def _wait(fleet: Fleet, holds: Callable[[Bot], bool], what: str, tell: Tell) -> None:
+def _wait(fleet: Fleet, relay: Watched, holds: Callable[[Bot], bool], what: str, tell: Tell) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     while behind := [bot for bot in fleet.bots if not holds(bot)]:
         fleet.check()
+        relay.tend(tell)
         if time.monotonic() > deadline:
             names = ", ".join(f"{bot.name} is {bot.said.get('status')} at {bot.revision}" for bot in behind)
             tell(f"Not every bot was {what} within {SETTLE_SECONDS:g} s: {names}")

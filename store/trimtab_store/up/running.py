@@ -48,10 +48,11 @@ def run_demo(directory: Path, seconds: float, say: Say, drop: int | None = None)
     with ending.in_order(), _everything(directory, say) as running:
         drops = {} if drop is None else {"mm-btc": drop}
         with fleet.started(running.cluster.servers(), (SHOWN,), drops=drops) as found:
-            demo.wait_live(found, say)
+            demo.wait_live(found, running.relay, say)
             say(f"Committing {demo.RATE} changes a second for {seconds:g} s")
             run = demo.drive(running.store, running.clock, running.cluster, running.relay, found, seconds, say)
-            demo.wait_settled(found, run.revision, say)
+            demo.wait_settled(found, running.relay, run.revision, say)
+            run.relay_restarts = running.relay.restarts
         say("Stopped the bots and the sidecar; asking a process of its own what was lost")
         return account(running.cluster, found.bots, run, say)
 
@@ -62,7 +63,7 @@ def run_live(directory: Path, seconds: float | None, say: Say, console: Console)
         screen = Screen(READS)
         visible = Visible(running.store, screen)
         with fleet.started(running.cluster.servers(), tuple(READS), visible.heard) as found:
-            demo.wait_live(found, say)
+            demo.wait_live(found, running.relay, say)
             print_hint(commands(directory), console)
             _show((running.relay, found.sidecar), found.bots, screen, console, seconds, say)
     say(f"Stopped. The data stay in {shown_path(directory)}.")
