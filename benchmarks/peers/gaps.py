@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.children import Child
-from benchmarks.peers import places
+from benchmarks.peers import content, places
 from benchmarks.peers.asking import NotRun, Talking, answer, ask, missing, start
 from benchmarks.peers.catalog import ALL, ONE, PEERS
 from benchmarks.peers.reading import Peer, Place
@@ -75,6 +75,7 @@ def of_peer(peer: Peer, sort: str, place: Place, directory: Path, rounds: int) -
         if peer.by != "itself":
             writing = closing.enter_context(Child("peers.writing", peer.by, place))
             told = writing.told()
+            closing.callback(put_back, writing)
             place = {**place, "shared": told} if peer.by == "shared" else place
         child = start(closing, "serve", peer, place)
         version = answer(child)["version"]
@@ -92,6 +93,12 @@ def of_peer(peer: Peer, sort: str, place: Place, directory: Path, rounds: int) -
             ask(child, "until", FIRST_CHANGED + 2 * rounds - 1)
     figures = {f"{name}_ms": value for name, value in found.items()}
     return Measured(key=peer.key, name=peer.name, version=version, figures=figures, note=peer.changed[sort])
+
+
+def put_back(writing: Talking) -> None:
+    """Let the first value be there again, for who comes next."""
+    writing.tell((ONE, content.FIRST, True))
+    writing.told()
 
 
 def longest(gaps: Iterable[tuple[int, int]], windows: Windows) -> dict[str, float]:

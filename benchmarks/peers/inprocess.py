@@ -10,6 +10,8 @@ from typing import Any
 from benchmarks.peers import content
 from benchmarks.peers.reading import Place, Reading
 
+_TRIES = 20
+
 
 class Holder:
     """One reference that is swapped; `o` stands for it in an expression."""
@@ -114,14 +116,20 @@ def dynaconf(place: Place) -> Reading:
     name = content.document(place["items"])
     settings: Any = library.Dynaconf(settings_files=[place["file"]], environments=False)
 
+    def read() -> object:
+        return getattr(settings.token, name).field_0
+
     def change(sort: str, value: float, file: str) -> None:
-        if sort == "one key":
-            settings.set(content.path(place["items"]), value)
-        else:
-            settings.load_file(path=file)
+        for _ in range(_TRIES):  # beside a thread that reads, what is set may be lost
+            if sort == "one key":
+                settings.set(content.path(place["items"]), value)
+            else:
+                settings.load_file(path=file)
+            if read() == value:
+                return
 
     return Reading(
-        read=lambda: getattr(settings.token, name).field_0,
+        read=read,
         expression=f"o.token.{name}.field_0",
         names={"o": settings},
         change=change,
