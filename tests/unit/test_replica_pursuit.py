@@ -104,15 +104,21 @@ def test_a_later_change_of_a_new_epoch_that_comes_first_needs_no_snapshot_of_its
     assert replica.status(store.now) is Status.DEGRADED
 
 
-def test_a_line_that_passed_ours_by_is_a_fork() -> None:
+def forked_from(ours: SignedLine) -> tuple[Replica, Store]:
     """The store went back and on again, and none of its revisions has the number of ours."""
-    ours, theirs = SignedLine(), SignedLine()
+    theirs = SignedLine()
     ours.extend(4)
     replica, store = followed(ours)
     theirs.extend(3)
     store.entries = theirs.entries
     store.entries.append(_renumbered(theirs, ours.entries[-1].position.revision + 1))
     store.run(replica)
+    return replica, store
+
+
+def test_a_line_that_passed_ours_by_is_a_fork() -> None:
+    ours = SignedLine()
+    replica, store = forked_from(ours)
     assert replica.status(store.now) is Status.FORKED
     assert replica.line.position == ours.entries[-1].position
 
@@ -232,14 +238,7 @@ def test_what_comes_along_and_leads_nowhere_is_fetched_as_if_it_had_not_come() -
 
 
 def test_after_a_fork_nothing_is_sent_along_that_could_not_be_taken() -> None:
-    ours, theirs = SignedLine(), SignedLine()
-    ours.extend(4)
-    replica, store = followed(ours)
-    theirs.extend(3)
-    store.entries = theirs.entries
-    store.entries.append(_renumbered(theirs, ours.entries[-1].position.revision + 1))
-    store.run(replica)
-    assert replica.status(store.now) is Status.FORKED
+    replica, store = forked_from(SignedLine())
     assert polled(replica, store).after is None
 
 

@@ -199,19 +199,14 @@ async def test_a_connection_may_be_used_again_for_a_while(short_directory: Path)
         assert (made.counted.opened, made.counted.cut) == (1, {"idle": 1})
 
 
-async def test_what_is_left_of_an_answer_lies_here_for_a_while_only(short_directory: Path) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [GET.replace(b"small", b"large"), b"GET /large HTTP/1.0\r\nHost: localhost\r\n\r\n"],
+    ids=["kept open", "closed with the answer"],
+)
+async def test_what_is_left_of_an_answer_lies_here_for_a_while_only(short_directory: Path, asked: bytes) -> None:
     async with served(short_directory, write_seconds=0.2) as made:
-        _, taken = await made.connect(GET.replace(b"small", b"large"))
-        taken.transport.pause_reading()  # type: ignore[attr-defined]
-        await until(lambda: made.counted.answers == [("/large", 200)])
-        await until(lambda: made.server.connections == 0)
-        assert made.counted.cut == {"unread": 1}
-        taken.close()
-
-
-async def test_so_it_is_where_the_connection_ends_with_the_answer(short_directory: Path) -> None:
-    async with served(short_directory, write_seconds=0.2) as made:
-        _, taken = await made.connect(b"GET /large HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        _, taken = await made.connect(asked)
         taken.transport.pause_reading()  # type: ignore[attr-defined]
         await until(lambda: made.counted.answers == [("/large", 200)])
         await until(lambda: made.server.connections == 0)

@@ -85,29 +85,14 @@ class Intake:
         request = self._pursuit.requests.answered(event.request)
         if request is None:
             return
-        before, verdict = self._line.position, Verdict.OLD
-        for raw in event.messages:
-            verdict = (yield from self._judge(raw, now)).verdict
-            yield Pause()
-            if verdict not in {Verdict.APPLIED, Verdict.OLD}:
-                break
-        yield from self._drain_early(now)
-        if self._line.position > before:
-            self._pursuit.progressed(event.source)
-        elif verdict not in {Verdict.NEEDS_SNAPSHOT, Verdict.NEWER_EPOCH}:
+        progressed, verdict = yield from self._take(event.source, event.messages, now)
+        if not progressed and verdict not in {Verdict.NEEDS_SNAPSHOT, Verdict.NEWER_EPOCH}:
             self._pursuit.changes_led_nowhere(request, now, trimmed=event.trimmed)
 
     def take_along(self, source: Source, messages: tuple[bytes, ...], now: float) -> Effects:
         """Take what came along with a head. Where it leads nowhere, the head is pursued as if nothing had come."""
-        before = self._line.position
-        for raw in messages:
-            verdict = (yield from self._judge(raw, now)).verdict
-            yield Pause()
-            if verdict not in {Verdict.APPLIED, Verdict.OLD}:
-                return
-        if self._line.position > before:
-            yield from self._drain_early(now)
-            self._pursuit.progressed(source)
+        if messages:
+            yield from self._take(source, messages, now)
 
     def take_snapshot(self, event: SnapshotAnswered, now: float) -> Effects:
         """Take a feed's newest snapshot: as our state if it is newer, for a shorter journal if that was asked for."""
@@ -121,6 +106,22 @@ class Intake:
             self._pursuit.snapshot_adopted(event.source)
         elif not (request.compacting and (yield from self._compact(event))):
             self._pursuit.snapshot_led_nowhere(request, now)
+
+    def _take(
+        self, source: Source, messages: tuple[bytes, ...], now: float
+    ) -> Generator[Effect, None, tuple[bool, Verdict]]:
+        """Take messages up to the first that does not follow: whether the line moved, and the last verdict."""
+        before, verdict = self._line.position, Verdict.OLD
+        for raw in messages:
+            verdict = (yield from self._judge(raw, now)).verdict
+            yield Pause()
+            if verdict not in {Verdict.APPLIED, Verdict.OLD}:
+                break
+        yield from self._drain_early(now)
+        progressed = self._line.position > before
+        if progressed:
+            self._pursuit.progressed(source)
+        return progressed, verdict
 
     def _judge(self, raw: bytes, now: float) -> Generator[Effect, None, Judgement]:
         """Offer a message to the line, and do what follows from the verdict alone."""
