@@ -143,7 +143,8 @@ def test_a_bit_of_the_newest_announcement_moves_nobody_and_makes_nobody_wait(pla
         flip(place / "head", newest.place + bit // 8, 1 << bit % 8)
         for config in (attached, attach(place, {"bot": "mm"}, timeout=0)):
             config.poll()
-            assert (config.epoch, config.revision, config["risk.k1"], dict(config.alarms)) == (1, 3, "one", {}), bit
+            said = set(config.alarms) - {"sidecar"}  # nothing beats here, which a slow machine has time to notice
+            assert (config.epoch, config.revision, config["risk.k1"], said) == (1, 3, "one", set()), bit
         flip(place / "head", newest.place + bit // 8, 1 << bit % 8)
 
 
