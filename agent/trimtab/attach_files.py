@@ -22,6 +22,8 @@ from trimtab.shared.layout import HashPath
 from trimtab.shared.snapshot import Snapshot
 
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_FIRST_CHUNK: Final = 4 * 1024
+"""Most news is one small frame; who has more to catch up with reads `_CHUNK` at a time."""
 _CHUNK: Final = 64 * 1024
 
 
@@ -179,7 +181,8 @@ class Generation:
 
         They end where no bell has rung and nothing more was announced; raises `FilesRefused` at one that is not whole.
         """
-        number, chunk, begin = first, b"", at
+        number, begin = first, at
+        chunk = self._log.read_at(at, _CHUNK if announced else _FIRST_CHUNK)
         while number < announced or self.bells.rung(number):
             try:
                 frame, end = frames.decode(chunk, at - begin, self.number, number)

@@ -115,6 +115,8 @@ class Following:
         if taken:
             self._touch(path for frame in taken for path in frame.records)
             self._at = _Place(at.generation, at.frames + len(taken), end, at.content.following(taken))
+            if refused is None:
+                return  # the log goes on: a generation that ends rings all its bells
         newest = self._head.newest()
         if newest is not None and newest.generation != at.generation.number:
             self._take_over()

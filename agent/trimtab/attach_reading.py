@@ -65,7 +65,8 @@ class Watching(Choosing):
 
         The lists keep their lengths: the two iterators over them never part.
         """
-        self.shut()
+        if self._bells[0] is not False:
+            self.shut()
         fresh: Sequence[Callable[[str], Value]] = [*[lookup] * PASSES, self.read_slowly]
         self._lookups[:] = fresh
         self._bells[:] = [*[bell] * PASSES, True]

@@ -13,8 +13,8 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 
+from trimtab.model import receipts
 from trimtab.model.positions import START, Position
-from trimtab.model.receipts import SOCKET, Receipt
 from trimtab.model.reports import REPORT_SECONDS
 
 
@@ -23,11 +23,13 @@ class Receipts:
 
     def __init__(self, directory: str, identity: Mapping[str, str]) -> None:
         """Sends nothing yet."""
-        self._address = os.path.join(directory, SOCKET)  # noqa: PTH118 - of text
+        self._address = os.path.join(directory, receipts.SOCKET)  # noqa: PTH118 - of text
         self._identity = dict(identity)
         self._name = self._identity.get("bot", "bot")
         self._position = START
         self._due = 0.0
+        self._begun = (0, b"")  # a process, and what its datagrams begin with
+        self._sending: socket.socket | None = None  # a forked child may share it: each datagram tells who sends
 
     def taken(self, position: Position) -> None:
         """A position is served from now on."""
@@ -44,6 +46,9 @@ class Receipts:
         if self._position > START:
             self._send(closed=True)
             self._position = START
+        if self._sending is not None:
+            self._sending.close()
+            self._sending = None
 
     def speaks_like(self, other: Receipts) -> bool:
         """Whether a sidecar cannot tell these two apart, and is still told of this one."""
@@ -53,17 +58,18 @@ class Receipts:
         """Nothing is read for this one any more; the sidecar is told unless one of the others speaks like it."""
         if any(one is not self and one.speaks_like(self) for one in others):
             self._position = START
-        else:
-            self.closed()
+        self.closed()
 
     def _send(self, *, closed: bool = False) -> None:
-        receipt = Receipt(
-            name=self._name, pid=os.getpid(), labels=self._identity, position=self._position, closed=closed
-        )
+        if self._begun[0] != (pid := os.getpid()):
+            self._begun = pid, receipts.begin(self._name, pid, self._identity)
+        datagram = receipts.finish(self._begun[1], self._position, closed=closed)
         self._due = 0.0
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sending:
-                sending.sendto(receipt.encode(), self._address)
+            sending = self._sending
+            if sending is None:
+                self._sending = sending = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            sending.sendto(datagram, self._address)
         except OSError:
             return  # nobody listens, or has no room: `again` says it later
         self._due = time.monotonic() + REPORT_SECONDS

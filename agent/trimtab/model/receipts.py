@@ -32,19 +32,21 @@ class Receipt:
 
     def encode(self) -> bytes:
         """One datagram; raises `ValueRefused` if it would be too long."""
-        text = orjson.dumps(
-            {
-                "name": self.name[:_NAME_CHARACTERS],
-                "pid": self.pid,
-                "labels": dict(self.labels),
-                "epoch": self.position.epoch,
-                "revision": self.position.revision,
-                "closed": self.closed,
-            }
-        )
+        text = finish(begin(self.name, self.pid, self.labels), self.position, closed=self.closed)
         if len(text) > MAX_RECEIPT_BYTES:
             raise ValueRefused("This receipt is refused", f"it has {len(text)} bytes", "Use fewer or shorter labels")
         return text
+
+
+def begin(name: str, pid: int, labels: Mapping[str, str]) -> bytes:
+    """What all datagrams of a reader begin with: who sends many writes it once."""
+    return orjson.dumps({"name": name[:_NAME_CHARACTERS], "pid": pid, "labels": dict(labels)})[:-1]
+
+
+def finish(begun: bytes, position: Position, *, closed: bool) -> bytes:
+    """A datagram that begins so."""
+    shut = b"true" if closed else b"false"
+    return b'%b,"epoch":%d,"revision":%d,"closed":%b}' % (begun, position.epoch, position.revision, shut)
 
 
 def decode(text: bytes) -> Receipt:
