@@ -14,6 +14,7 @@
     │   ├── LayerConflict                       a scalar and a subtree at one path
     │   ├── StructureRefused                    environments or dimensions that cannot be
     │   ├── HookRefused                         a validation hook said no
+    │   ├── DocumentsRefused                    documents that break rules (trimtab.model.problems)
     │   └── ModelRefused                        a binding's model refused a value
     ├── ConflictError                  exit 5   somebody else was first
     │   ├── ExpectationFailed                   `expect` no longer holds
