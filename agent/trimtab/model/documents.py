@@ -83,15 +83,20 @@ class Documents:
         """The type registered for a document; None if there is none, or if the path is above or below documents."""
         segments = paths.parse(document)
         if segments[0] == METADATA:
-            return METADATA if len(segments) > 1 and self._own(segments[1:]) == segments[1:] else None
+            return METADATA if self._is_document(segments[1:]) else None
         return self._match(segments, len(segments))
 
     def _own(self, segments: Segments) -> Segments:
         for length in self._by_length:
             if length <= len(segments) and self._match(segments, length) is not None:
                 return segments[:length]
+        return segments[:_SHORTEST]
+
+    def _is_document(self, segments: Segments) -> bool:
+        if not segments or self._match(segments, len(segments)) is not None:
+            return bool(segments)
         above = any(_begins(shape, segments) for shapes in self._by_length.values() for shape in shapes)
-        return segments if above and len(segments) <= _SHORTEST else segments[:_SHORTEST]
+        return len(segments) == _SHORTEST and not above
 
     def _match(self, segments: Segments, length: int) -> str | None:
         found = [
