@@ -42,6 +42,8 @@ class Request:
     expect: int | None = None
     idempotency_key: str | None = None
     urgent: bool = False
+    force: str | None = None
+    """Why guards are passed over (`trimtab_store.guards`); None: they are not."""
     structure: StructureEdit | None = None
     epoch: EpochRecord | None = None
 
@@ -57,13 +59,14 @@ class Request:
 
     def check(self) -> Self:
         """The request itself; raises `UsageError` or `ValueRefused` for words that cannot be stored."""
-        canonical.encode([self.author, self.reason, self.idempotency_key])
+        canonical.encode([self.author, self.reason, self.idempotency_key, self.force])
         if not self.author.strip():
             raise UsageError("An edit without an author is refused", "the audit names who did it", "Pass author=")
         for name, text, limit in (
             ("author", self.author, MAX_AUTHOR_BYTES),
             ("reason", self.reason, MAX_REASON_BYTES),
             ("idempotency key", self.idempotency_key or "x", MAX_KEY_BYTES),
+            ("reason for force", self.force or "x", MAX_REASON_BYTES),
         ):
             if len(text.encode()) > limit:
                 raise UsageError(f"This {name} is refused", f"it is longer than {limit} bytes", "Shorten it")
@@ -71,6 +74,8 @@ class Request:
             raise UsageError(
                 "An empty idempotency key is refused", "it names nothing", "Leave it out, or name the request"
             )
+        if self.force is not None and not self.force.strip():
+            raise UsageError("Force without a reason is refused", "the audit names why", "Pass the reason as force=")
         if self.expect is not None and self.expect < 0:
             raise UsageError(
                 f"expect={self.expect} is refused", "it is no revision", "Pass the revision that was edited"

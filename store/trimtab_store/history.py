@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
 from trimtab.model import paths
 from trimtab.model.canonical import Json, trusted
 from trimtab.model.links import Position
@@ -16,41 +18,52 @@ from trimtab_store.database import Connection, Database
 
 DEFAULT_LIMIT: Final = 50
 
-_LINE: Final = """
+# What a change says after its edits, where it was forced. That part is short; the edits before it may be many.
+_WITH_END: Final = """
+      JOIN trimtab.changes AS c ON c.version_id = v.version_id
+     CROSS JOIN LATERAL (
+           SELECT substring(c.change FROM greatest(1, octet_length(c.change) - 262143)) AS text OFFSET 0) AS tail
+"""
+_END: Final = "CASE WHEN position('\\x2c22666f726365223a'::bytea IN tail.text) > 0 THEN tail.text END"
+_FORCE: Final = b',"force":'
+_LINE: Final = f"""
     SELECT v.epoch, v.revision, coalesce(v.environment, ''), v.kind, v.author, v.reason, v.urgent, v.committed_at,
-    l.hash,
+           {_END}, l.hash,
            (SELECT count(*) FROM trimtab.configuration_items AS i WHERE i.version_id = v.version_id)
       FROM trimtab.links AS l
-      JOIN trimtab.configuration_versions AS v USING (revision)
+      JOIN trimtab.configuration_versions AS v USING (revision) {_WITH_END}
      WHERE l.environment = %s AND l.revision < %s
      ORDER BY l.epoch DESC, l.revision DESC
      LIMIT %s
-"""
-_PATH: Final = """
+"""  # noqa: S608 - of constants
+_PATH: Final = f"""
     SELECT v.epoch, v.revision, r.environment, v.kind, v.author, v.reason, v.urgent, v.committed_at,
-           r.layer, r.path, i.operation, i.content, i.previous_operation, i.previous
+           {_END}, r.layer, r.path, i.operation, i.content, i.previous_operation, i.previous
       FROM trimtab.item_revisions AS r
       JOIN trimtab.configuration_items AS i USING (version_id, path, layer)
-      JOIN trimtab.configuration_versions AS v ON v.revision = r.revision
+      JOIN trimtab.configuration_versions AS v ON v.revision = r.revision {_WITH_END}
      WHERE r.environment = ANY(%s) AND r.revision < %s
        AND (r.path = ANY(%s) OR r.path > %s AND r.path < %s)
      ORDER BY v.revision DESC, r.layer, r.path
      LIMIT %s
-"""
-_AFTER: Final = """
+"""  # noqa: S608 - of constants
+_AFTER: Final = f"""
     SELECT v.epoch, v.revision, coalesce(v.environment, ''), v.kind, v.author, v.reason, v.urgent, v.committed_at,
-           i.layer, i.path, i.operation, i.content, i.previous_operation, i.previous, l.hash
+           {_END}, i.layer, i.path, i.operation, i.content, i.previous_operation, i.previous, l.hash
       FROM (SELECT revision, hash FROM trimtab.links
              WHERE environment = %s AND revision > %s ORDER BY revision LIMIT %s) AS l
-      JOIN trimtab.configuration_versions AS v USING (revision)
-      LEFT JOIN trimtab.configuration_items AS i USING (version_id)
+      JOIN trimtab.configuration_versions AS v USING (revision) {_WITH_END}
+      LEFT JOIN trimtab.configuration_items AS i ON i.version_id = v.version_id
      ORDER BY v.revision, i.layer, i.path
-"""
+"""  # noqa: S608 - of constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One revision of a line. `environment` is the edited one (empty for an epoch), `items` how many it changed."""
+    """One revision of a line. `environment` is the edited one (empty for an epoch), `items` how many it changed.
+
+    `force` is why guards were passed over, None if they were not.
+    """
 
     position: Position
     environment: str
@@ -61,6 +74,7 @@ class Entry:
     committed_at: datetime
     hash: bytes
     items: int
+    force: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +95,7 @@ class PathEntry:
     path: str
     old: bytes | None
     new: bytes | None
+    force: str | None = None
 
 
 def value_of(content: bytes | None) -> Json:
@@ -130,7 +145,7 @@ class History:
         def work(connection: Connection) -> tuple[Entry | PathEntry, ...]:
             reading.forest(connection).lineage(environment)
             rows = connection.cursor(binary=True).execute(_AFTER, (environment, revision, limit)).fetchall()
-            return tuple(_entry((*row[:8], row[14], 0)) if row[9] is None else _path_entry(row) for row in rows)
+            return tuple(_entry((*row[:9], row[15], 0)) if row[10] is None else _path_entry(row) for row in rows)
 
         return self.database.snapshot(work)
 
@@ -144,8 +159,9 @@ def _entry(row: Sequence[Any]) -> Entry:
         reason=row[5],
         urgent=row[6],
         committed_at=row[7],
-        hash=bytes(row[8]),
-        items=row[9],
+        force=_force(row[8]),
+        hash=bytes(row[9]),
+        items=row[10],
     )
 
 
@@ -158,11 +174,23 @@ def _path_entry(row: Sequence[Any]) -> PathEntry:
         reason=row[5],
         urgent=row[6],
         committed_at=row[7],
-        layer=row[8],
-        path=row[9],
-        new=_content(row[10], row[11]),
-        old=_content(row[12], row[13]),
+        force=_force(row[8]),
+        layer=row[9],
+        path=row[10],
+        new=_content(row[11], row[12]),
+        old=_content(row[13], row[14]),
     )
+
+
+def _force(tail: bytes | None) -> str | None:
+    """What a change says of force, from its end; what stands there within an edit's value is none."""
+    if tail is None or (at := tail.rfind(_FORCE)) < 0:
+        return None
+    try:
+        fields = orjson.loads(b"{" + tail[at + 1 :])
+    except orjson.JSONDecodeError:  # more is closed there than the change itself
+        return None
+    return str(fields["force"])
 
 
 def _content(operation: str | None, content: bytes | None) -> bytes | None:

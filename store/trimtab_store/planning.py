@@ -185,6 +185,7 @@ def change_of(request: Request, edits: Sequence[LeafEdit]) -> bytes:
         time=now.replace("+00:00", "Z"),
         kind=request.kind,
         urgent=request.urgent,
+        force=request.force,
         edits=tuple(edits),
         structure=request.structure,
         epoch=request.epoch,

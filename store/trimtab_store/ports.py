@@ -63,7 +63,7 @@ class Writer(Protocol):
     A call whose answer is lost raises `OutcomeUnknown`; nothing is retried without an idempotency key, and the same key
     with another request raises `IdempotencyMismatch`. `expect` is the revision that the caller has seen: raises
     `ExpectationFailed` if what the call touches, as readers see it, changed since. `urgent` revisions are served by
-    agents that hold back others.
+    agents that hold back others. `force` is the reason for which a change is let past guards that would refuse it.
     """
 
     def edit(
@@ -75,12 +75,13 @@ class Writer(Protocol):
         expect: int | None = None,
         idempotency_key: str | None = None,
         urgent: bool = False,
+        force: str | None = None,
     ) -> AbstractContextManager[Edit]:
         """Edits that are committed at the end of the block, and dropped if it raises."""
         ...
 
     def validate(
-        self, environment: str, *, author: str = "validate", expect: int | None = None
+        self, environment: str, *, author: str = "validate", expect: int | None = None, force: str | None = None
     ) -> AbstractContextManager[DryRun]:
         """Edits that are checked at the end of the block as `edit` would; nothing is committed."""
         ...
@@ -96,6 +97,7 @@ class Writer(Protocol):
         expect: int | None = None,
         idempotency_key: str | None = None,
         urgent: bool = False,
+        force: str | None = None,
     ) -> RolledBack:
         """Bring an environment's own items back to what they were; `pin` also overrides what parents changed since."""
         ...
@@ -111,6 +113,7 @@ class Writer(Protocol):
         expect: int | None = None,
         idempotency_key: str | None = None,
         urgent: bool = False,
+        force: str | None = None,
     ) -> Committed:
         """Make an environment's own items exactly what a file says: the one it names, unless another is given."""
         ...

@@ -134,6 +134,7 @@ class Store:
         expect: int | None = None,
         idempotency_key: str | None = None,
         urgent: bool = False,
+        force: str | None = None,
     ) -> EditBlock[Committed]:
         """Edits that become one revision at the end of the block; nothing happens if the block raises.
 
@@ -146,14 +147,16 @@ class Store:
             expect=expect,
             idempotency_key=idempotency_key,
             urgent=urgent,
+            force=force,
         )
         return EditBlock(start, self.submit)
 
     def validate(
-        self, environment: str, *, author: str = "validate", expect: int | None = None
+        self, environment: str, *, author: str = "validate", expect: int | None = None, force: str | None = None
     ) -> EditBlock[Validated]:
         """The same block, but at its end everything is checked and nothing is committed; see `result`."""
-        return EditBlock(Request(environment=environment, author=author, reason="", expect=expect), self.check)
+        start = Request(environment=environment, author=author, reason="", expect=expect, force=force)
+        return EditBlock(start, self.check)
 
     def check(self, request: Request) -> Validated:
         """Do everything of a commit that needs no lock; raises what would refuse it."""
@@ -183,6 +186,7 @@ class Store:
         expect: int | None = None,
         idempotency_key: str | None = None,
         urgent: bool = False,
+        force: str | None = None,
     ) -> RolledBack:
         """Bring an environment's own items back to what they were at a revision, as a new revision.
 
@@ -196,6 +200,7 @@ class Store:
             expect=expect,
             idempotency_key=idempotency_key,
             urgent=urgent,
+            force=force,
         ).check()
         operation = self.database.snapshot(lambda inside: rolling.operation(inside, environment, to_revision, pin=pin))
         committed = self.submit(dataclasses.replace(words, operations=(operation,)))
@@ -235,13 +240,14 @@ class Store:
         expect: int | None = None,
         idempotency_key: str | None = None,
         urgent: bool = False,
+        force: str | None = None,
     ) -> Committed:
         """Make an environment's own items exactly what a file says: the one it names, unless another is given.
 
         It touches every document, so `expect` refuses it if a reader of the environment sees anything new since.
         """
         request = portable.request(portable.read(text, form), environment, author=author, reason=reason)
-        words = dataclasses.replace(request, expect=expect, idempotency_key=idempotency_key, urgent=urgent)
+        words = dataclasses.replace(request, expect=expect, idempotency_key=idempotency_key, urgent=urgent, force=force)
         return self.submit(words.check())
 
     def load_tree(self, tree: FleetTree, *, author: str, reason: str = "", update: bool = True) -> list[Committed]:

@@ -76,6 +76,8 @@ def audit_parts(plan: Plan, turn: Turn, version: uuid.UUID) -> tuple[bytes, byte
         "reason": request.reason,
         "version": str(version),
     }
+    if request.force is not None:
+        detail["force"] = request.force
     before = canonical.encode({"action": request.kind, "actor": request.author, "at": ""})
     after = canonical.encode({"detail": detail, "environment": request.environment, "revision": turn.revision})
     return before[:-2], b'",' + after[1:]

@@ -115,9 +115,9 @@ def console(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
 
 
 SIGNED = {"author": "ops", "reason": "r"}
-WORDS = {**SIGNED, "expect": None, "idempotency_key": None, "urgent": False}
-GUARDED = {**SIGNED, "expect": 5, "idempotency_key": "k", "urgent": True}
-GUARDS = ("--expect", "5", "--idempotency-key", "k", "--urgent")
+WORDS = {**SIGNED, "expect": None, "idempotency_key": None, "urgent": False, "force": None}
+GUARDED = {**SIGNED, "expect": 5, "idempotency_key": "k", "urgent": True, "force": "f"}
+GUARDS = ("--expect", "5", "--idempotency-key", "k", "--urgent", "--force", "f")
 HERE = ("-e", "staging")
 FILE = ("import", "staging.yaml", "-e", "staging")
 CALLS: list[tuple[tuple[str, ...], tuple[Any, ...]]] = [
@@ -149,7 +149,9 @@ def test_a_change_is_one_call_of_the_writer(
 def test_a_dry_run_asks_the_writer_too(console: Console, writer: Recording) -> None:
     found = console.done("set", "a.b", "2", "--dry-run", "--expect", "5", "--author", "ops", *HERE)
     assert found == {"paths": ["a.b"], "environments": ["staging"], "warnings": []}
-    assert writer.calls == [("validate", "staging", {"author": "ops", "expect": 5}, [("set", "a.b", 2, "")])]
+    assert writer.calls == [
+        ("validate", "staging", {"author": "ops", "expect": 5, "force": None}, [("set", "a.b", 2, "")])
+    ]
 
 
 def test_what_a_rollback_left_is_told(console: Console, writer: Recording) -> None:

@@ -5,7 +5,8 @@
 
 Edits are leaf by leaf (`put`, `hide` or `remove`), sorted by layer and path, each place once. A change of structure or
 the declaration of an epoch carries `structure` or `epoch` as well; it is not applied from its edits: whoever follows
-takes the signed snapshot of that revision. Revision and hash belong to the links (`trimtab.model.links`).
+takes the signed snapshot of that revision. `force` stands only in a change that was let past guards: the reason.
+Revision and hash belong to the links (`trimtab.model.links`).
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change. `time` is RFC 3339 in UTC and informs people; it never decides order."""
+    """One change. `time` is RFC 3339 in UTC and informs people; it never decides order.
+
+    `force` is why guards were passed over, None where none had to be.
+    """
 
     environment: str
     author: str
@@ -59,6 +63,7 @@ class Change:
     time: str
     kind: Kind = "edit"
     urgent: bool = False
+    force: str | None = None
     edits: tuple[LeafEdit, ...] = ()
     structure: StructureEdit | None = None
     epoch: EpochRecord | None = None
@@ -85,6 +90,8 @@ class Change:
             "urgent": self.urgent,
             "v": 1,
         }
+        if self.force is not None:
+            fields["force"] = self.force
         if self.structure is not None:
             fields["structure"] = {
                 "dimensions": list(self.structure.dimensions),
@@ -93,7 +100,7 @@ class Change:
             }
         if self.epoch is not None:
             fields["epoch"] = {name: getattr(self.epoch, name) for name in EpochRecord.__slots__}
-        canonical.encode([self.author, self.reason, self.environment])
+        canonical.encode([self.author, self.reason, self.environment, self.force])
         text = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
         _check_limits(len(self.edits), len(text))
         return text
@@ -113,6 +120,7 @@ def decode(text: bytes) -> Change:
             time=str(fields["time"]),
             kind=cast("Kind", fields["kind"]),
             urgent=fields["urgent"] is True,
+            force=None if fields.get("force") is None else str(fields["force"]),
             edits=edits,
             structure=_read_structure(fields.get("structure")),
             epoch=_read_epoch(fields.get("epoch")),

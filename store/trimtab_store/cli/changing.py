@@ -73,14 +73,20 @@ def _make(given: options.Changing, apply: Callable[[Edits], None]) -> None:
             _check(writer, given, apply)
             return
         with writer.edit(
-            where, author=who, reason=why, expect=given.expect, idempotency_key=given.key, urgent=given.urgent
+            where,
+            author=who,
+            reason=why,
+            expect=given.expect,
+            idempotency_key=given.key,
+            urgent=given.urgent,
+            force=given.force,
         ) as edit:
             apply(edit)
         tell(edit.committed, given)
 
 
 def _check(writer: Writer, given: options.Changing, apply: Callable[[Edits], None]) -> None:
-    with writer.validate(given.where, author=given.who, expect=given.expect) as edit:
+    with writer.validate(given.where, author=given.who, expect=given.expect, force=given.force) as edit:
         apply(edit)
     found = edit.result
     if given.as_json:

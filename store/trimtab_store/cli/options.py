@@ -168,6 +168,10 @@ class Replacing(Place, Committing):
     urgent: Annotated[
         bool, typer.Option("--urgent", help="Agents that hold back a revision serve it all the same.")
     ] = False
+    force: Annotated[
+        str | None,
+        typer.Option("--force", help="Pass over guards, for this reason; the audit keeps it.", metavar="REASON"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

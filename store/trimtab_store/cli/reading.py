@@ -92,7 +92,9 @@ def history(
         print_json(found)
         return
     which = ["items"] if path is None else ["layer", "path", "old", "new"]
-    rows.print_rows(["revision", "committed_at", "author", "environment", *which, "reason"], found)
+    forced = ["force"] if any(one["force"] is not None for one in found) else []
+    shown_rows = ({**one, "force": one["force"] or ""} for one in found)
+    rows.print_rows(["revision", "committed_at", "author", "environment", *which, "reason", *forced], shown_rows)
 
 
 @command(app, "diff")

@@ -91,6 +91,7 @@ def entry(one: Entry | PathEntry) -> Row:
         "kind": one.kind,
         "reason": one.reason,
         "urgent": one.urgent,
+        "force": one.force,
     }
     if isinstance(one, Entry):
         return {**row, "items": one.items, "hash": one.hash.hex()}

@@ -42,6 +42,7 @@ def rollback(
             expect=given.expect,
             idempotency_key=given.key,
             urgent=given.urgent,
+            force=given.force,
         )
         inherited = [rows.then_and_now(one) for one in done.inherited]
         if inherited and not given.as_json:
@@ -98,6 +99,7 @@ def import_file(
             expect=given.expect,
             idempotency_key=given.key,
             urgent=given.urgent,
+            force=given.force,
         )
         tell(done, given)
 

@@ -189,3 +189,17 @@ def test_a_change_beyond_the_limits_is_refused() -> None:
 def test_an_author_without_an_exact_form_is_refused(author: str) -> None:
     with pytest.raises(ValueRefused):
         _change(author=author).encode()
+
+
+def test_force_is_hashed_and_stands_only_where_it_was_used() -> None:
+    forced = _change(force="the exchange asked for it")
+    assert b'"environment":"production","force":"the exchange asked for it","kind":"edit"' in forced.encode()
+    assert changes.decode(forced.encode()) == _in_steps(forced.encode()) == forced
+    assert b"force" not in EXAMPLE.encode()
+
+
+@pytest.mark.parametrize("said", [b"null", b"5", b"true"])
+def test_force_that_is_no_reason_is_refused(said: bytes) -> None:
+    text = _change(force="x").encode().replace(b'"force":"x"', b'"force":' + said)
+    with pytest.raises(ValueRefused):
+        changes.decode(text)
