@@ -10,7 +10,7 @@ from trimtab import clock
 from trimtab.errands import Errands
 from trimtab.model import documents
 from trimtab.model.links import START
-from trimtab.model.reports import Report
+from trimtab.model.reports import OverrideReport, Report
 from trimtab.replica.alarms import ALARM_SECONDS
 from trimtab.replica.machine import Replica
 from trimtab.standing import Face, Plan, Standing
@@ -45,6 +45,7 @@ class Account:
             tried=self._errands.tried,
             problems=self._errands.problems,
             held=replica.serving.held,
+            overridden=replica.serving.overridden,
             caught_up=self._errands.heard_primary and not busy and replica.freshness.awaited == START,
             following=following,
         )
@@ -74,5 +75,6 @@ class Account:
             alarms=tuple(f"{name}: {text}" for name, text in alarms.items()),
             too_stale=documents.too_stale(held.view.categories(), staleness),
             attached=self._face.attached(),
+            overrides=tuple(OverrideReport(one.path, one.shown, one.why) for one in replica.serving.overridden),
             closed=closed,
         )

@@ -20,6 +20,7 @@ from trimtab import clock, settings, sources
 from trimtab.binding import Binding
 from trimtab.connected import Connected
 from trimtab.model.errors import UnavailableError
+from trimtab.model.overriding import LocalOverride
 from trimtab.model.reports import Refusal, Status
 from trimtab.model.statements import Trust
 from trimtab.pending import ChangeEvent, Subscription
@@ -49,6 +50,7 @@ class Agent(Connected):
         directory: str | Path | None = None,
         timeout: float | None = None,
         hold: Literal["binding", "all"] | None = None,
+        local: str | Path | None = None,
         open_sources: OpenSources | None = None,
     ) -> Self:
         """Follow an environment; returns when a first view is served, whichever feed it comes from.
@@ -57,7 +59,8 @@ class Agent(Connected):
         region, bot); `require` names labels that must hold, or nothing can be read. `redis_url` makes changes arrive
         within milliseconds, `directory` lets the next start do without any server; it belongs to this agent alone. A
         view that no primary has confirmed yet is given half a second for that. `hold="all"` keeps the whole view back
-        while a binding's model refuses it. `open_sources` replaces the feeds, for tests.
+        while a binding's model refuses it. `local` is a file of this node's own overrides, which hold as far as
+        `override.config` permits them (`overrides` tells). `open_sources` replaces the feeds, for tests.
 
         Raises `SettingError` for what is missing or unusable, `UnavailableError` after `timeout` seconds (default 10)
         with what each feed said, and as themselves `EnvironmentNotFound`, `NotMigrated`, `FeedDenied`, `DirectoryHeld`
@@ -74,6 +77,7 @@ class Agent(Connected):
                 "directory": directory,
                 "timeout": timeout,
                 "hold": hold,
+                "local": local,
             }
         )
         deadline = time.monotonic() + given.timeout
@@ -132,6 +136,11 @@ class Agent(Connected):
     def refused(self) -> tuple[Refusal, ...]:
         """What models refuse: of the served view, and with `hold="all"` of the one that is held back."""
         return (*self._bindings.refusals(), *self._standing.held)
+
+    @property
+    def overrides(self) -> tuple[LocalOverride, ...]:
+        """What became of this node's own overrides in the served view; empty without any."""
+        return self._standing.overridden
 
     # -- news ----------------------------------------------------------------------------------------------------------
 

@@ -255,4 +255,5 @@ class Follower:
             hold=plan.hold,
             admit=self._face.judge,
             keeps=self.sources.disk is not None,
+            overrides=plan.overrides,
         )

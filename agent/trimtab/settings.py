@@ -9,6 +9,7 @@
     TRIMTAB_REQUIRE           labels that must hold: mode=paper
     TRIMTAB_TIMEOUT           seconds that `connect` may take
     TRIMTAB_HOLD              binding or all
+    TRIMTAB_LOCAL             a file of local overrides, JSON or TOML, optional
 
 `TRIMTAB_DIRECTORY` is something else: the data directory of `trimtab up` with servers, keys and journals in it.
 """
@@ -47,13 +48,14 @@ class Settings(BaseSettings):
     require: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
     timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
     hold: Literal["binding", "all"] = "binding"
+    local: Path | None = None
 
     @field_validator("labels", "require", mode="before")
     @classmethod
     def _read_labels(cls, given: object) -> object:
         return dict(layers.parse(given).labels) if isinstance(given, str) else given
 
-    @field_validator("directory", "database_url", "redis_url", mode="before")
+    @field_validator("directory", "database_url", "redis_url", "local", mode="before")
     @classmethod
     def _empty_is_none(cls, given: object) -> object:
         return None if given == "" else given

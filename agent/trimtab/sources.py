@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from trimtab import override
 from trimtab.model.errors import PersistFailed, SettingError
 from trimtab.settings import Settings
 from trimtab.standing import Plan, Sources
@@ -35,6 +36,7 @@ def plan(given: Settings) -> Plan:
         identity=given.labels,
         require=given.require,
         hold=given.hold,
+        overrides=None if given.local is None else override.read(given.local),
     )
 
 

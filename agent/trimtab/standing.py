@@ -10,6 +10,7 @@ from trimtab.errands import ReportingFeed, ReportingPushFeed
 from trimtab.feeds.disk import DiskFeed
 from trimtab.model.errors import TrimtabError
 from trimtab.model.links import START, Position
+from trimtab.model.overriding import LocalOverride, Overrides
 from trimtab.model.reports import AttachedBots, Refusal, Status
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.statements import Trust
@@ -30,6 +31,7 @@ class Plan:
     identity: Mapping[str, str] = field(default_factory=dict[str, str])
     require: Mapping[str, str] = field(default_factory=dict[str, str])
     hold: Hold = "binding"
+    overrides: Overrides | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class Standing:
     tried: frozenset[Source] = frozenset()
     problems: Mapping[Source, TrimtabError] = field(default_factory=dict["Source", TrimtabError])
     held: tuple[Refusal, ...] = ()
+    overridden: tuple[LocalOverride, ...] = ()
     caught_up: bool = False
     """Whether a primary has named its head and the verified line has reached it, served or not."""
     following: bool = False

@@ -133,6 +133,7 @@ def wrong() -> Iterator[tuple[str, bytes]]:
         "refused": [[]],
         "alarms": [[]],
         "too_stale": [[]],
+        "overrides": [[]],
         "attached": [None],
         "hash": ["x"],
         "at": [1.5, 1e300],
@@ -144,7 +145,7 @@ def wrong() -> Iterator[tuple[str, bytes]]:
             if value not in fine.get(name, []):
                 agent = f"{name}-{number}"
                 yield agent, orjson.dumps({**fields, "agent": agent, name: value})
-        if name not in {"too_stale", "attached"}:
+        if name not in {"too_stale", "attached", "overrides"}:
             yield f"no-{name}", orjson.dumps({key: value for key, value in fields.items() if key != name})
     texts = [b"", b"\xff\xfe", b"[" * 100_000, b"9" * 100_000, b"x" * 1_000_000, b'{"agent":', b"null", b"[]"]
     yield from ((f"text-{number}", text) for number, text in enumerate(texts))

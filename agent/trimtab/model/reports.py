@@ -47,6 +47,18 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class OverrideReport:
+    """A path that a node wants to set for itself: to what (JSON, masked if it is text), and why it does not hold.
+
+    An empty `why` says that it holds.
+    """
+
+    path: str
+    value: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AttachedBots:
     """The bots that read through a sidecar: how many, and the position of the one that is furthest behind."""
 
@@ -76,6 +88,7 @@ class Report:
     alarms: tuple[str, ...] = ()
     too_stale: tuple[str, ...] = ()
     attached: AttachedBots | None = None
+    overrides: tuple[OverrideReport, ...] = ()
     closed: bool = False
     at: float = field(default=0.0)
 
@@ -89,6 +102,7 @@ class Report:
             fields["refused"] = [{**asdict(one), "reason": one.reason[:_TEXT_CHARACTERS]} for one in refused]
             fields["alarms"] = [alarm[:_TEXT_CHARACTERS] for alarm in self.alarms[:kept]]
             fields["too_stale"] = self.too_stale[:kept]
+            fields["overrides"] = [{**asdict(one), "why": one.why[:_TEXT_CHARACTERS]} for one in self.overrides[:kept]]
             text = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
             if len(text) <= MAX_REPORT_BYTES:
                 return text
@@ -131,6 +145,7 @@ def decode(text: bytes) -> Report:
             alarms=tuple(string(alarm)[:_TEXT_CHARACTERS] for alarm in array(fields["alarms"])),
             too_stale=tuple(string(category) for category in array(fields.get("too_stale", []))),
             attached=_attached(fields.get("attached")),
+            overrides=tuple(_override(one) for one in array(fields.get("overrides", []))),
             closed=flag(fields["closed"]),
             at=_seconds(fields["at"]),
         )
@@ -149,6 +164,11 @@ def _attached(fields: Mapping[str, object] | None) -> AttachedBots | None:
         return None
     slowest = Position(number(fields["epoch"]), number(fields["revision"]))
     return AttachedBots(number(fields["count"]), slowest)
+
+
+def _override(fields: Mapping[str, object]) -> OverrideReport:
+    value, why = (string(fields[name])[:_TEXT_CHARACTERS] for name in ("value", "why"))
+    return OverrideReport(string(fields["path"]), value, why)
 
 
 def _refusal(fields: Mapping[str, object]) -> Refusal:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from trimtab.model.links import Position
+from trimtab.model.overriding import Overrides
 from trimtab.model.reports import Status
 from trimtab.model.statements import Trust
 from trimtab.replica.alarms import Alarms
@@ -55,11 +56,12 @@ class Replica:
         hold: Hold = "binding",
         admit: Admit = admit_all,
         keeps: bool = True,
+        overrides: Overrides | None = None,
     ) -> None:
         """`random` gives numbers in [0, 1), for jitter only. `keeps` says whether anything is kept on a disk."""
         self.environment = environment
         self.line = Line(environment, trust)
-        self.serving = Serving(identity, require, hold, admit)
+        self.serving = Serving(identity, require, hold, admit, overrides)
         self.freshness = Freshness()
         self.keeping = Keeping(random, keeps=keeps)
         self.pursuit = Pursuit(random, self.line, self.freshness, self.keeping)
@@ -154,6 +156,7 @@ class Replica:
             "requirement": serving.withheld,
             "held": "; ".join(f"{one.path} at revision {one.revision}: {one.reason}" for one in serving.held),
             "quarantined": serving.quarantine_text,
+            "override": "; ".join(f"{one.path} is not overridden: {one.why}" for one in serving.overridden if one.why),
             "below floor": f"{serving.position} is served, {self.floor} was served before" if below else "",
         }
 

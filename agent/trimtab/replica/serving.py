@@ -20,6 +20,7 @@ from typing import Literal, TypeAlias
 from trimtab.model import labels, layers, links, views
 from trimtab.model.changes import Change
 from trimtab.model.links import Position
+from trimtab.model.overriding import LocalOverride, Overrides
 from trimtab.model.reports import Refusal
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.states import STEP
@@ -45,7 +46,10 @@ class Serving:
         require: Mapping[str, str] | None = None,
         hold: Hold = "binding",
         admit: Admit = admit_all,
+        overrides: Overrides | None = None,
     ) -> None:
+        self._overrides = overrides
+        self.overridden: tuple[LocalOverride, ...] = ()
         self._identity = dict(identity)
         self._require = dict(require or {})
         self._hold = hold
@@ -76,6 +80,7 @@ class Serving:
             return
         built = None if self._built is None else self._built[0].position
         view, differences = yield from self._resolve(snapshot, change if built == follows else None)
+        view, differences, overridden = self._overlaid(view, differences)
         self._urgent = max(self._urgent, snapshot.urgent_position)
         unmet = self._unmet(view)
         if unmet:
@@ -92,6 +97,7 @@ class Serving:
             self.crashed_upto = None
             yield ForgetUncleanEnds()  # asked for first: if serving fails, what starts again knows of no quarantine
         contiguous = built == follows == self.position
+        self.overridden = overridden
         yield from self._swap(snapshot, view, differences if contiguous else None, change if contiguous else None)
 
     def quarantine(self, proven: Snapshot, upto: Position) -> Generator[Effect, None, None]:
@@ -132,6 +138,18 @@ class Serving:
         view = yield from self._resolve_whole(snapshot)
         self._built = (snapshot, view)
         return view, None
+
+    def _overlaid(
+        self, view: View, differences: Differences | None
+    ) -> tuple[View, Differences | None, tuple[LocalOverride, ...]]:
+        """A view with this node's own overrides, and how it differs from the served one."""
+        if self._overrides is None:
+            return view, differences, ()
+        over, overridden = self._overrides.over(view)
+        holds = {one.path for one in overridden if not one.why}
+        if differences is None or holds != {one.path for one in self.overridden if not one.why}:
+            return over, None, overridden
+        return over, {path: one for path, one in differences.items() if path not in holds}, overridden
 
     def _resolve_whole(self, snapshot: Snapshot) -> Generator[Effect, None, View]:
         found = labels.effective(snapshot.state, self._identity)

@@ -9,7 +9,7 @@ import typer
 from trimtab.model import paths
 from trimtab.model.canonical import Json
 from trimtab.model.values import thaw
-from trimtab_store.cli import connecting, options, rows
+from trimtab_store.cli import connecting, options, rows, status
 from trimtab_store.cli.arguments import moment
 from trimtab_store.cli.command import command
 from trimtab_store.cli.output import print_json, print_lines, print_table, shown
@@ -117,17 +117,34 @@ def diff(
 
 @command(app, "explain")
 def explain(path: PathArgument, given: options.Reading) -> None:
-    """Every layer that has a say about a path, the winner first.
+    """Every layer that has a say about a path, the winner first; and the nodes that override it for themselves.
 
     Example: trimtab explain risk.global.max_leverage -e production --label bot=mm-btc
     """
     with connecting.store(given.directory) as store:
         found = [rows.candidate(one) for one in store.explain(path, given.where, given.labels, given.at)]
+    own = _local_overrides(given, paths.canonical(path)) if given.as_of is None else []
     if given.as_json:
-        print_json({"path": paths.canonical(path), "environment": given.where, "candidates": found})
+        overrides: list[Json] = [*own]
+        print_json(
+            {"path": paths.canonical(path), "environment": given.where, "candidates": found, "overrides": overrides}
+        )
         return
     columns = ["environment", "layer", "path", "value"]
     print_table(["", *columns], ([_mark(row), *(rows.cell(row, column) for column in columns)] for row in found))
+    print_lines([f"{one['agent']} sets for itself: {rows.override(one)}" for one in own])
+
+
+def _local_overrides(given: options.Reading, path: str) -> list[dict[str, Json]]:
+    """What nodes of the environment set for themselves at or below a path, as far as the fleet can be asked."""
+    members, _ = status.ask(connecting.find(given.directory), [given.where])
+    return [
+        {"agent": member.report.agent, **one}
+        for member in members
+        if not member.report.closed and member.live
+        for one in rows.overrides(member.report)
+        if isinstance(one, dict) and (one["path"] == path or paths.is_below(str(one["path"]), path))
+    ]
 
 
 def _mark(row: rows.Row) -> str:

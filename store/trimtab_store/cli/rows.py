@@ -8,6 +8,7 @@ from typing import Final
 from trimtab.model import paths
 from trimtab.model.canonical import Json
 from trimtab.model.items import Item, leaves
+from trimtab.model.reports import Report
 from trimtab.model.resolution import Candidate
 from trimtab.model.trees import HIDDEN
 from trimtab_store.cli.output import print_table, shown
@@ -117,3 +118,13 @@ def cell(row: Mapping[str, Json], column: str) -> str:
 def print_rows(columns: list[str], rows: Iterable[Mapping[str, Json]]) -> None:
     """A table of some fields of rows."""
     print_table(columns, ([cell(row, column) for column in columns] for row in rows))
+
+
+def overrides(report: Report) -> list[Json]:
+    """What a node sets for itself, as rows."""
+    return [{"path": one.path, "value": one.value, "why": one.why} for one in report.overrides]
+
+
+def override(one: Mapping[str, Json]) -> str:
+    """One of these in words."""
+    return f"{one['path']} = {one['value']}" + (f" does not hold: {one['why']}" if one["why"] else "")

@@ -11,7 +11,7 @@ import typer
 from trimtab.model.canonical import Json
 from trimtab.model.errors import UnavailableError
 from trimtab.model.reports import AttachedBots
-from trimtab_store.cli import connecting, options
+from trimtab_store.cli import connecting, options, rows
 from trimtab_store.cli.command import command
 from trimtab_store.cli.connecting import Addresses
 from trimtab_store.cli.output import print_json, print_lines, print_table
@@ -31,6 +31,7 @@ _COLUMNS: Final = {
     "attached": "attached",
     "reported": "reported",
     "refused": "refused",
+    "overrides": "local overrides",
     "alarms": "alarms",
 }
 """What a row says of an agent, and how that is headed."""
@@ -53,7 +54,7 @@ def status(given: options.Place) -> None:
         for name in names:
             forest.lineage(name)
         heads = {name: entries[0] for name in names if (entries := store.history.environment(name, limit=1))}
-    members, trouble = _ask(found, names)
+    members, trouble = ask(found, names)
     agents = [_member(member) for member in members]
     if given.as_json:
         environments: dict[str, Json] = {
@@ -68,7 +69,7 @@ def status(given: options.Place) -> None:
         print_lines([f"The fleet cannot be asked: {trouble}" if trouble else "No agent has reported."])
 
 
-def _ask(found: Addresses, names: list[str]) -> tuple[list[Member], str]:
+def ask(found: Addresses, names: list[str]) -> tuple[list[Member], str]:
     """The fleet, or why it cannot be asked: the store's heads are worth showing all the same."""
     try:
         return FleetReceipts(found.database_url, found.redis_url).members(names), ""
@@ -77,11 +78,11 @@ def _ask(found: Addresses, names: list[str]) -> tuple[list[Member], str]:
 
 
 def _print_heads(heads: Mapping[str, Entry]) -> None:
-    rows = (
+    lines = (
         [name, head.position.revision, head.committed_at.isoformat(timespec="seconds"), head.author, head.reason]
         for name, head in heads.items()
     )
-    print_table(["environment", "head", "committed", "by", "reason"], rows)
+    print_table(["environment", "head", "committed", "by", "reason"], lines)
 
 
 def _member(member: Member) -> dict[str, Json]:
@@ -101,6 +102,7 @@ def _member(member: Member) -> dict[str, Json]:
         "reported": round(member.age, 1),
         "state": "closed" if report.closed else "live" if member.live else "silent",
         "refused": refused,
+        "overrides": rows.overrides(report),
         "alarms": list(report.alarms),
     }
 
@@ -131,7 +133,8 @@ def _said(row: Mapping[str, Json], column: str) -> str:
     if isinstance(value, dict):
         return " ".join(f"{name}={label}" for name, label in value.items())
     if isinstance(value, list):
-        return "; ".join(_refusal(one) if isinstance(one, dict) else str(one) for one in value)
+        say = rows.override if column == "overrides" else _refusal
+        return "; ".join(say(one) if isinstance(one, dict) else str(one) for one in value)
     return str(value)
 
 
