@@ -1,0 +1,101 @@
+"""The bases of all categories: frozen, strict about fields, and free where SPEC leaves a part free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar, cast
+
+from immutables import Map
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    WrapSerializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from trimtab.model.values import Document, freeze
+
+T = TypeVar("T")
+
+
+class Part(BaseModel):
+    """A part of a document. Frozen; unknown fields are refused; nothing is converted (every type is strict itself)."""
+
+    # `strict` is said so that a binding leaves strictness to the types: a list is to become a tuple
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, loc_by_alias=False, hide_input_in_errors=True)
+
+    other_spellings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Other names of fields, beside camelCase: name → segments from here."""
+
+
+class Category(Part):
+    """A document. What its model refuses is tried again in the canonical spelling: camelCase, flat bots."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _respelled(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError:
+            from trimtab.categories import spelling  # noqa: PLC0415 - it walks models, and is seldom needed
+
+            if not isinstance(value, dict):
+                raise
+            again = spelling.of_model(cls, cast("dict[str, Any]", value))
+            if again is None:
+                raise
+            return handler(again)
+
+
+class _Free:
+    """Makes a `Document` of any JSON object."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        del source, handler
+        return core_schema.no_info_before_validator_function(
+            _free,
+            core_schema.is_instance_schema(Document),
+            serialization=core_schema.plain_serializer_function_ser_schema(Document.to_dict),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        del schema, handler
+        return {"type": "object"}
+
+
+def _free(value: Any) -> Document:
+    if isinstance(value, Document):
+        return value
+    if not isinstance(value, dict):
+        raise PydanticCustomError("dict_type", "must be an object")
+    return cast("Document", freeze(cast("dict[str, Any]", value)))
+
+
+Free: TypeAlias = Annotated[Document, _Free()]
+"""Any JSON object, read-only: lists in it are tuples."""
+
+
+def _fixed(value: Mapping[str, T]) -> Mapping[str, T]:
+    return Map(value)
+
+
+def _plain(value: Any, handler: Any) -> Any:
+    return handler(dict(value))
+
+
+Table: TypeAlias = Annotated[Mapping[str, T], AfterValidator(_fixed), WrapSerializer(_plain)]
+"""A read-only mapping from names that the user chooses."""
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Several: TypeAlias = Annotated[tuple[T, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])]
+"""One or a list; always a tuple when it is read."""

@@ -1,0 +1,107 @@
+"""Checking: what a document's model refuses, all of it at once, said for people. A valid one costs its model only."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from trimtab.categories import explaining, spelling
+from trimtab.categories.base import Category
+from trimtab.categories.fields import Place, place_of
+from trimtab.categories.models import MODELS
+from trimtab.model import paths
+from trimtab.model.canonical import Json
+from trimtab.model.problems import Problem
+
+_VALIDATORS: Final = {kind: model.__pydantic_validator__.validate_python for kind, model in MODELS.items()}
+
+
+def check(kind: str, value: Json, path: str) -> list[Problem]:
+    """What is wrong with a document of a type, at a canonical path; nothing for a type that is not ours."""
+    validate = _VALIDATORS.get(kind)
+    if validate is None:
+        return []
+    try:
+        read = validate(value)
+    except ValidationError:
+        return _problems(MODELS[kind], value, path)
+    return _misplaced(read.address, path) if kind == "token" else []
+
+
+def clash_problems(clashes: list[spelling.Clash], path: str) -> list[Problem]:
+    """Fields that are given twice with different values, as problems of a document at a path."""
+    return [
+        Problem(
+            path=paths.join((*paths.parse(path), *clash.segments)),
+            rule="spelling",
+            why=f"{'.'.join(clash.first)} and {'.'.join(clash.second)} are one field with two different values",
+            remedy="Keep one of them",
+        )
+        for clash in clashes
+    ]
+
+
+def _problems(model: type[Category], value: Json, path: str) -> list[Problem]:
+    place = place_of(model)
+    leaves, clashes = spelling.respelled(place, dict(spelling.leaves_of(value)))
+    plain = spelling.assembled(leaves)
+    found = clash_problems(clashes, path)
+    try:
+        model.__pydantic_validator__.validate_python(plain)
+    except ValidationError as error:
+        said = error.errors(include_url=False)
+        found += [_problem(one, place, plain, path) for one in said]
+    return found
+
+
+def _problem(said: ErrorDetails, place: Place, value: Json, path: str) -> Problem:
+    where, item = _where(said)
+    here: Place | None = place
+    above = place
+    secret = False
+    inner: Any = value
+    for segment in where:
+        above, here = here or Place(), None if here is None else here.below(segment)
+        secret = secret or (here is not None and here.secret)
+        inner = cast("dict[str, Any]", inner).get(segment) if isinstance(inner, dict) else None
+    told = explaining.explain(said, here or Place(), above)
+    shown = said["input"] if item is not None else inner
+    return Problem(
+        path=paths.join((*paths.parse(path), *where)),
+        rule=told.rule,
+        why=told.why if item is None else f"its item {item + 1} {told.why}",
+        remedy=told.remedy,
+        value="" if told.rule == "required" else explaining.shown(shown, secret=secret),
+    )
+
+
+def _where(said: ErrorDetails) -> tuple[tuple[str, ...], int | None]:
+    """The segments of the field that an error is about, and which item of its list."""
+    found: list[str] = []
+    item = None
+    for one in said["loc"]:
+        if isinstance(one, int):
+            item = one
+            break
+        if one != "[key]":
+            found.append(one)
+    context = said.get("ctx", {})
+    return (*found, context["at"]) if "at" in context else tuple(found), item
+
+
+def _misplaced(address: str, path: str) -> list[Problem]:
+    """A token whose address is not the one that it stands under."""
+    stands = paths.parse(path)[-1]
+    if address == stands:
+        return []
+    return [
+        Problem(
+            path=paths.join((*paths.parse(path), "address")),
+            rule="address",
+            why=f"stands under {stands}, which is another token",
+            remedy="A token stands at token.<its address>",
+            value=explaining.shown(address, secret=False),
+        )
+    ]

@@ -1,0 +1,57 @@
+"""Strategies and optimizers; what a strategy's own parameters are is its own schema's business."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from trimtab.categories.base import Category, Free, Part, Several
+from trimtab.categories.units import Flag, Said, Semver, Text
+from trimtab.model.values import EMPTY
+
+TimeOfDay: TypeAlias = Annotated[
+    str,
+    StringConstraints(strict=True, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
+    Said("a time of day from 00:00 to 23:59"),
+]
+Zone: TypeAlias = Annotated[
+    str,
+    StringConstraints(strict=True, pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"),
+    Said("the name of a time zone such as UTC or Europe/Zurich"),
+]
+
+
+class TradingHours(Part):
+    """From one time of day to another, in the schedule's time zone."""
+
+    start: TimeOfDay = "00:00"
+    end: TimeOfDay = "23:59"
+
+
+class Schedule(Part):
+    """When a strategy trades."""
+
+    enabled: Flag = False
+    timezone: Zone = "UTC"
+    trading_hours: TradingHours = TradingHours()
+    exclude_weekends: Flag = False
+
+
+class Strategy(Category):
+    """`strategy.<id>`. A strategy that does not say that it is enabled is not."""
+
+    name: Text | None = None
+    version: Semver = "1.0.0"
+    enabled: Flag = False
+    exchange: Several[Text] = ()
+    symbols: tuple[Text, ...] = ()
+    symbol_pairs: tuple[Annotated[tuple[Text, ...], Field(min_length=2, max_length=2)], ...] = ()
+    parameters: Free = EMPTY
+    schedule: Schedule = Schedule()
+
+
+class Optimizer(Category):
+    """`optimizer.<id>`: free, with a schema of its own."""
+
+    model_config = ConfigDict(extra="allow")
