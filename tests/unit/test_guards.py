@@ -237,7 +237,7 @@ def _too_loose(name: str, old: Any, new: Any) -> bool:
         ({}, Thresholds()),
         ({"max_removed_share": 0.1, "max_risk_factor": 2, "min_items": 1}, Thresholds(0.1, 2, 1)),
         ({"max_removed_share": 7, "max_risk_factor": 0.5, "min_items": -4}, Thresholds(1.0, 1.0, 1)),
-        ({"max_removed_share": True, "max_risk_factor": "2", "min_items": None}, Thresholds()),
+        ({"max_removed_share": True, "max_risk_factor": "2", "min_items": None}, Thresholds(0.5, 2)),
     ],
 )
 def test_thresholds_come_from_the_configuration(said: dict[str, Any], expected: Thresholds) -> None:

@@ -87,6 +87,7 @@ class Guard(Category):
 
     max_removed_share: Annotated[AnyRatio, Field(gt=0, le=1)] | None = None
     max_risk_factor: Annotated[Factor, Field(gt=1)] | None = None
+    min_items: Annotated[Count, Field(ge=1)] | None = None
 
 
 class Override(Category):

@@ -8,7 +8,7 @@ each edited layer, one with exactly its labels, and every declared bot that sees
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, Literal
 
 from trimtab.model import documents, labels, layers, paths, resolution, tightening
@@ -18,8 +18,7 @@ from trimtab.model.problems import Problem
 from trimtab.model.resolution import Absent
 from trimtab.model.states import LayerKey, State
 from trimtab.model.trees import HIDDEN
-from trimtab.model.values import Value
-from trimtab_store.guards.thresholds import REMEDY, Thresholds
+from trimtab_store.guards.thresholds import REMEDY, Thresholds, number
 from trimtab_store.hooks import Sides
 
 CATEGORIES: Final = frozenset({"risk", "trading", "trader", "mev", "circuit_breaker", "token", "strategy", "bot"})
@@ -121,14 +120,3 @@ def _goes_with_its_document(sides: Sides, seen: Mapping[str, str], path: str) ->
     if paths.parse(path)[0] not in _MANY:
         return False
     return isinstance(resolution.resolve_at(sides.after, seen, documents.document_of(path)), Absent)
-
-
-def number(value: Value | Absent) -> Decimal | None:
-    """A limit as a number, an exact amount written as text included; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        found = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return found if found.is_finite() else None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Final, Self
 
 from trimtab.model import resolution
+from trimtab.model.resolution import Absent
 from trimtab.model.states import State
 from trimtab.model.values import Document, Value
 
@@ -27,7 +29,7 @@ class Thresholds:
 
     @classmethod
     def of(cls, before: State) -> Self:
-        """Those of a line before the change that is judged; what is no number there is passed over."""
+        """Those of a line before the change that is judged; what is no number there counts as not said."""
         config = resolution.resolve_at(before, {}, CONFIG)
         said = config if isinstance(config, Document) else Document({})
         share = _number(said.get("max_removed_share"), cls().max_removed_share)
@@ -37,4 +39,16 @@ class Thresholds:
 
 
 def _number(value: Value, default: float) -> float:
-    return default if isinstance(value, bool) or not isinstance(value, int | float) else value
+    found = number(value)
+    return default if found is None else float(found)
+
+
+def number(value: Value | Absent) -> Decimal | None:
+    """A number, an exact amount written as text included; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
