@@ -1,9 +1,9 @@
-"""What fleet.yaml declares: environments in the order of their creation, and the dimensions of each root."""
+"""What fleet.yaml declares, or directories alone: environments, parents first, and the dimensions of each root."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trimtab.model import structure
 from trimtab.model.errors import TrimtabError, nearest
@@ -11,10 +11,13 @@ from trimtab.model.structure import Forest
 from trimtab_store.files.errors import kind, refused, shown, wrapped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from trimtab.model.canonical import Json
 
+BASE: Final = "base"
+"""What a directory's environment inherits from where nothing says otherwise."""
 _KEYS = ("name", "parent", "dimensions")
 
 
@@ -73,3 +76,19 @@ def _grown(forest: Forest, one: Declaration, file: Path) -> Forest:
         return forest.with_environment(one.name, one.parent, one.dimensions)
     except TrimtabError as error:
         raise wrapped(file, error) from error
+
+
+def undeclared(names: Iterable[str], known: Forest | None) -> tuple[list[Declaration], Forest]:
+    """Environments that only their directories name: the parents of those that a store knows, else `base`.
+
+    Raises `StructureRefused` for a directory whose name no environment can have.
+    """
+    named = sorted({structure.check_name(name) for name in names}, key=lambda name: (name != BASE, name))
+    forest = known or Forest({}, {})
+    parent = BASE if BASE in named or BASE in forest.parents else None
+    for name in named:
+        if name not in forest.parents:
+            forest = forest.with_environment(name, None if name == BASE else parent)
+    lineages = {name: forest.lineage(name) for name in named}
+    ordered = sorted(named, key=lambda name: (len(lineages[name].environments), named.index(name)))
+    return [Declaration(name, forest.parents[name], forest.dimensions.get(name)) for name in ordered], forest

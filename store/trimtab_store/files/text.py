@@ -1,4 +1,4 @@
-"""From the bytes of a file to characters that every reader of YAML understands alike."""
+"""From the bytes of a file to characters that every reader understands alike."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def characters(text: str | bytes, name: str) -> str:
     return decoded
 
 
+def place_of(text: str, position: int) -> tuple[int, int]:
+    """Line and column of a position, both from 1."""
+    return text.count("\n", 0, position) + 1, position - (text.rfind("\n", 0, position) + 1) + 1
+
+
 def _decoded(text: bytes, name: str) -> str:
     if text.startswith(_FOREIGN_MARKS):
         why = "its byte order mark says UTF-16 or UTF-32"
@@ -49,8 +54,7 @@ def _decoded(text: bytes, name: str) -> str:
 
 def _character(text: str, position: int, name: str) -> FileRefused:
     character = text[position]
-    line = text.count("\n", 0, position) + 1
-    column = position - (text.rfind("\n", 0, position) + 1) + 1
+    line, column = place_of(text, position)
     escape = character.encode("unicode_escape").decode()
     if "\ud800" <= character <= "\udfff":
         rule, remedy = "character", "Write valid Unicode; this is half of a surrogate pair"

@@ -1,70 +1,58 @@
-"""A fleet as a directory of YAML files.
+"""A fleet as a directory of files: YAML, JSON, TOML, HCL or .env, each as its name ends.
 
     fleet.yaml                                   environments, parents first; a root declares its dimensions
-    ENVIRONMENT/CATEGORY.yaml                    the common layer: one top-level key, the category
+    ENVIRONMENT/NAME.yaml                        categories of the common layer, one or more in a file
+    ENVIRONMENT/NAME.env                         variables of the common layer, matched against the paths that are known
     ENVIRONMENT/common.hide.yaml                 a list of paths that the common layer hides
     ENVIRONMENT/overlays/SELECTOR.yaml           an overlay, named by its selector: mode=live,region=ny4.yaml
     ENVIRONMENT/overlays/SELECTOR.hide.yaml      a list of paths that the overlay hides
+    local/NAME.yaml, local/NAME.env              laid over the one environment that is planned or applied by name
 
-A slash in a label is written %2F in a file name. Names that start with a dot and README.md are passed over; every other
-file that does not fit is refused, so that a misspelt name never silently drops configuration.
+Without fleet.yaml each directory but local/ is an environment: one that the store has keeps its parent, any other
+inherits from base/ where that is there. A slash in a label is written %2F in a file name. Names that start with a dot
+(except .env in an environment) and README.md are passed over; every other file that does not fit is refused, so that a
+misspelt name never silently drops configuration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from trimtab.model import items, labels, layers, paths
-from trimtab.model.errors import LayerError, PathError, TrimtabError, UnavailableError, ValueRefused, nearest
+from trimtab.model.errors import TrimtabError, UnavailableError, nearest
 from trimtab.model.items import Item
-from trimtab.model.trees import HIDDEN
-from trimtab_store.files.declarations import declarations
-from trimtab_store.files.errors import kind, refused, shown, wrapped
-from trimtab_store.files.text import MAX_FILE_BYTES
-from trimtab_store.files.yaml_core import load_yaml
+from trimtab.model.structure import Forest
+from trimtab_store.files import formats
+from trimtab_store.files.declarations import Declaration, declarations, undeclared
+from trimtab_store.files.env_text import Assignment
+from trimtab_store.files.errors import refused, shown, wrapped
+from trimtab_store.files.layer_files import Contents, Directory, LayerFiles, OnFile, entries
 
-if TYPE_CHECKING:
-    from trimtab.model.canonical import Json
-    from trimtab.model.structure import Forest, Lineage
-
-FLEET: Final = "fleet.yaml"
-OVERLAYS: Final = "overlays"
-_SUFFIX: Final = ".yaml"
-_HIDE: Final = ".hide"
-_PASSED_OVER: Final = "README.md"
-
-OnFile = Callable[[Path], None]
-
-
-@dataclass(frozen=True, slots=True)
-class LayerFiles:
-    """One layer as its files have it: a nested object, and the canonical paths of its tombstones in file order."""
-
-    values: Mapping[str, Json]
-    hidden: tuple[str, ...] = ()
-
-    def leaves(self) -> Iterator[tuple[str, bytes]]:
-        """Canonical path and content of every item, tombstones (`HIDDEN`) last."""
-        for category, value in self.values.items():
-            yield from items.leaves(paths.write(category), value)
-        for path in self.hidden:
-            yield path, HIDDEN
+FLEET: Final = "fleet"
+LOCAL: Final = "local"
+_TRIES: Final = 3
+_MAX_FILES: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentFiles:
-    """One environment; `dimensions` is None unless it is a root, `layers` goes by selector text (empty for common)."""
+    """One environment; `dimensions` is None unless it is a root, `layers` goes by selector text (empty for common).
+
+    `assignments` are those of its .env files; what they mean is not known yet.
+    """
 
     name: str
     parent: str | None
     dimensions: tuple[str, ...] | None
     layers: Mapping[str, LayerFiles]
+    assignments: tuple[Assignment, ...] = ()
 
     def items(self) -> Iterator[Item]:
-        """Every item that the files stand for."""
+        """Every item that the files stand for, but for those of .env files."""
         for layer, files in self.layers.items():
             for path, content in files.leaves():
                 yield Item(self.name, layer, path, content)
@@ -72,166 +60,131 @@ class EnvironmentFiles:
 
 @dataclass(frozen=True, slots=True)
 class FleetTree:
-    """The environments of a directory in the order in which they can be created: parents first."""
+    """The environments of a directory in the order in which they can be created: parents first.
+
+    `local` is what lies over whichever environment is named. `declared` says whether there is a fleet.yaml.
+    """
 
     environments: tuple[EnvironmentFiles, ...]
     forest: Forest
+    local: Contents | None = None
+    declared: bool = True
 
 
-def read_tree(directory: Path, *, on_file: OnFile | None = None) -> FleetTree:
-    """Read a whole directory, checked file by file; nothing is returned unless everything fits.
+def read_tree(
+    directory: Path,
+    *,
+    on_file: OnFile | None = None,
+    variables: Mapping[str, str] | None = None,
+    known: Forest | None = None,
+) -> FleetTree:
+    """Read a whole directory, checked file by file, as it was at one moment; nothing comes back unless everything fits.
 
-    `on_file` is called with each file after it was read. Raises `FileRefused` naming file and key, and
-    `UnavailableError` for a file or directory that cannot be read.
+    `on_file` is called with each file after it was read. `variables` (default: those of the process) replace `${NAME}`.
+    `known` are the environments of the store, for a tree without fleet.yaml. Raises `FileRefused` naming file and key,
+    and `UnavailableError` for a file or directory that cannot be read.
     """
-    reader = _Reader(on_file or (lambda _: None))
     try:
-        return reader.fleet(directory)
+        root = directory.resolve(strict=True)
+        reader = _Reader(Directory(root, os.environ if variables is None else variables, on_file or _ignore), known)
+        for _ in range(_TRIES):
+            before = fingerprint(directory)
+            found = _attempt(reader, directory)
+            if before == fingerprint(directory):
+                return _given(found)
     except OSError as error:
         what = f"{shown(str(error.filename or directory), 200)} cannot be read"
         why = error.strerror or str(error)
         raise UnavailableError(what, why, "Check the name and the rights of the file") from error
+    raise refused(directory, "changing", "files change each time that they are read", "Try again when they rest")
+
+
+def _attempt(reader: _Reader, directory: Path) -> FleetTree | TrimtabError:
+    """The tree, or why it is refused: which counts only if no file moved meanwhile."""
+    try:
+        return reader.fleet(directory)
+    except FileNotFoundError as error:
+        return UnavailableError(
+            f"{shown(str(error.filename), 200)} cannot be read", error.strerror or "", "Check the name"
+        )
+    except TrimtabError as error:
+        return error
+
+
+def _given(found: FleetTree | TrimtabError) -> FleetTree:
+    if isinstance(found, TrimtabError):
+        raise found
+    return found
+
+
+def fingerprint(directory: Path) -> frozenset[tuple[str, int, int, int]]:
+    """What tells one state of a directory from another: every name with its inode, size and time."""
+    found: set[tuple[str, int, int, int]] = set()
+    waiting = [directory]
+    while waiting:
+        here = waiting.pop()
+        for entry in os.scandir(here):
+            try:
+                seen = entry.stat()
+            except OSError:  # a link that leads nowhere, or a file that has just gone: the reader says what it means
+                found.add((entry.path, 0, 0, 0))
+                continue
+            found.add((entry.path, seen.st_ino, seen.st_size, seen.st_mtime_ns))
+            if stat.S_ISDIR(seen.st_mode) and not entry.is_symlink() and len(found) < _MAX_FILES:
+                waiting.append(Path(entry.path))
+    return frozenset(found)
+
+
+def count_files(directory: Path) -> int:
+    """How many files a reader would read, roughly: for showing how far it is."""
+    return sum(len(names) for _, _, names in os.walk(directory))
 
 
 class _Reader:
-    def __init__(self, on_file: OnFile) -> None:
-        self._on_file = on_file
+    def __init__(self, files: Directory, known: Forest | None) -> None:
+        self._files, self._known = files, known
 
     def fleet(self, directory: Path) -> FleetTree:
-        declared, forest = declarations(self._load(directory / FLEET), directory / FLEET)
-        for entry in _entries(directory):
-            if entry.name != FLEET and not (entry.name in forest.parents and entry.is_dir()):
-                remedy = nearest(entry.name, forest.parents) or f"Declare the environment in {FLEET}, or remove this"
-                raise refused(entry, "unknown-file", f"{FLEET} declares no such environment", remedy)
-        found = [
-            EnvironmentFiles(
-                one.name, one.parent, forest.dimensions.get(one.name), self._layers(directory / one.name, forest)
-            )
-            for one in declared
-        ]
-        return FleetTree(tuple(found), forest)
+        file = _fleet_file(directory)
+        folders = [entry for entry in entries(directory) if entry != file]
+        if file is not None:
+            declared, forest = declarations(self._files.load(file), file)
+        else:
+            declared, forest = self._undeclared(directory, folders)
+        local = None
+        for entry in folders:
+            if entry.name == LOCAL and LOCAL not in forest.parents and entry.is_dir():
+                local = self._files.contents(entry, None)
+            elif not (entry.name in forest.parents and entry.is_dir()):
+                remedy = (
+                    nearest(entry.name, forest.parents) or f"Declare the environment in {FLEET}.yaml, or remove this"
+                )
+                raise refused(entry, "unknown-file", "no such environment is declared", remedy)
+        found = [self._environment(one, directory / one.name, forest) for one in declared]
+        return FleetTree(tuple(found), forest, local, file is not None)
 
-    def _layers(self, directory: Path, forest: Forest) -> dict[str, LayerFiles]:
-        found = {"": self._common(directory)}
-        overlays = directory / OVERLAYS
-        if overlays.is_dir():
-            found.update(self._overlays(overlays, forest.lineage(directory.name)))
-        return {layer: files for layer, files in sorted(found.items()) if files.values or files.hidden}
+    def _environment(self, one: Declaration, directory: Path, forest: Forest) -> EnvironmentFiles:
+        contents = self._files.contents(directory, forest.lineage(one.name))
+        dimensions = forest.dimensions.get(one.name)
+        return EnvironmentFiles(one.name, one.parent, dimensions, contents.layers, contents.assignments)
 
-    def _common(self, directory: Path) -> LayerFiles:
-        values: dict[str, Json] = {}
-        tombstones: Path | None = None
-        for file in _entries(directory):
-            if file.name == OVERLAYS and file.is_dir():
-                continue
-            stem = _stem(file)
-            if stem == f"common{_HIDE}":
-                tombstones = file
-                continue
-            content = self._values(file, "")
-            if list(content) != [stem]:
-                why = f"its keys are {shown(', '.join(content), 100)}; expected is the category {shown(stem)} alone"
-                raise refused(file, "category", why, f"Begin the file with {shown(stem)}:, or rename it")
-            values.update(content)
-        return LayerFiles(values, self._hidden(tombstones, "", values) if tombstones else ())
-
-    def _overlays(self, directory: Path, lineage: Lineage) -> dict[str, LayerFiles]:
-        files = [(file, _stem(file)) for file in _entries(directory)]
-        values: dict[str, dict[str, Json]] = {}
-        for file, stem in files:
-            layer = _selector(file, stem.removesuffix(_HIDE), lineage)
-            values.setdefault(layer, {})
-            if not stem.endswith(_HIDE):
-                values[layer] = self._values(file, layer)
-        found = {layer: LayerFiles(content) for layer, content in values.items()}
-        for file, stem in files:
-            if stem.endswith(_HIDE):
-                layer = _selector(file, stem.removesuffix(_HIDE), lineage)
-                found[layer] = LayerFiles(values[layer], self._hidden(file, layer, values[layer]))
-        return found
-
-    def _hidden(self, file: Path, layer: str, values: dict[str, Json]) -> tuple[str, ...]:
-        """The paths of a list of tombstones; a layer cannot set and hide the same path."""
-        content = self._load(file)
-        if not isinstance(content, list) or not content:
-            raise refused(
-                file, "shape", f"it holds {kind(content)}; expected is a list of paths", "Write - risk.global"
-            )
-        written = {path for path, _ in LayerFiles(values).leaves()}
-        found: list[str] = []
-        for entry in content:
-            path = _path(entry, file, layer)
-            if path in found:
-                raise refused(file, "duplicate", f"the path {shown(path)} stands twice", "Remove one of them")
-            if path in written:
-                why = f"the layer {layer or 'common'} both sets and hides {shown(path)}"
-                raise refused(file, "hidden", why, "Remove one of the two")
-            found.append(path)
-        return tuple(found)
-
-    def _values(self, file: Path, layer: str) -> dict[str, Json]:
-        """The categories of a file, each of its items within the limits of a store."""
-        content = self._load(file)
-        if not isinstance(content, dict):
-            raise refused(file, "shape", f"it holds {kind(content)}, expected is a mapping", "Write category: first")
-        if not content:
-            raise refused(file, "empty", "it holds no values", "Write some, or remove the file")
+    def _undeclared(self, directory: Path, folders: list[Path]) -> tuple[list[Declaration], Forest]:
+        names = [entry.name for entry in folders if entry.name != LOCAL and entry.is_dir()]
+        if not names:
+            why = f"it holds neither {FLEET}.yaml nor the directory of an environment"
+            raise refused(directory, "empty", why, "Put files into base/, production/, …")
         try:
-            for category, value in content.items():
-                if not isinstance(value, dict) or not value:
-                    why = f"the category {shown(category)} holds {kind(value)}; expected is a mapping with values"
-                    raise refused(file, "category", why, "Write its fields below it, indented")
-                for path, leaf in items.leaves(paths.write(category), value):
-                    labels.check_edit(layer, path, leaf)
-        except (PathError, LayerError, ValueRefused) as error:
-            raise wrapped(file, error) from error
-        return content
-
-    def _load(self, file: Path) -> Json:
-        if file.exists() and not file.is_file():
-            raise refused(file, "unknown-file", "it is not a regular file", "Put the file itself here")
-        with file.open("rb") as stream:
-            text = stream.read(MAX_FILE_BYTES + 1)
-        value = load_yaml(text, name=str(file))
-        self._on_file(file)
-        return value
+            return undeclared(names, self._known)
+        except TrimtabError as error:
+            raise wrapped(directory, error) from error
 
 
-def _selector(file: Path, text: str, lineage: Lineage) -> str:
-    """The layer that an overlay's file name stands for."""
-    try:
-        selector = layers.parse(text.replace("%2F", "/"))
-        lineage.check_selector(selector)
-    except TrimtabError as error:
-        raise wrapped(file, error) from error
-    if not selector.text:
-        why = "the common layer is no overlay"
-        raise refused(file, "selector", why, "Put its categories beside the overlays, a file for each")
-    written = selector.text.replace("/", "%2F")
-    if written != text:
-        remedy = f"Rename it to {written}{file.name.removeprefix(text)}"
-        raise refused(file, "selector", "the labels of a selector are sorted and written without spaces", remedy)
-    return selector.text
+def _fleet_file(directory: Path) -> Path | None:
+    found = [entry for entry in entries(directory) if entry.stem == FLEET and entry.suffix in formats.READERS]
+    if len(found) > 1:
+        raise refused(found[1], "duplicate", f"{found[0].name} declares the environments, too", "Remove one of the two")
+    return found[0] if found else None
 
 
-def _path(entry: Json, file: Path, layer: str) -> str:
-    if not isinstance(entry, str):
-        raise refused(file, "shape", f"{kind(entry)} stands in the list of paths", "Write - risk.global")
-    try:
-        path = paths.canonical(entry)
-        labels.check_edit(layer, path, HIDDEN)
-    except TrimtabError as error:
-        raise wrapped(file, error) from error
-    return path
-
-
-def _entries(directory: Path) -> list[Path]:
-    found = sorted(directory.iterdir(), key=lambda entry: entry.name)
-    return [entry for entry in found if not entry.name.startswith(".") and entry.name != _PASSED_OVER]
-
-
-def _stem(file: Path) -> str:
-    if file.suffix != _SUFFIX:
-        remedy = f"Rename it to {shown(file.stem)}{_SUFFIX}" if file.suffix == ".yml" else "Move it elsewhere"
-        raise refused(file, "unknown-file", f"only files that end in {_SUFFIX} belong here", remedy)
-    return file.name.removesuffix(_SUFFIX)
+def _ignore(_: Path) -> None:
+    pass

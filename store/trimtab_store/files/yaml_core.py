@@ -166,16 +166,23 @@ def _scalar(event: ScalarEvent, name: str) -> Json:
         raise _at(event, name, "nul", "this string holds the character U+0000", "Remove it")
     if not event.implicit[0]:
         return text
+    try:
+        return plain_scalar(text)
+    except ValueRefused as error:
+        raise _at(
+            event, name, "number", f"{error.what}: {error.why}" if error.why else error.what, error.remedy
+        ) from error
+
+
+def plain_scalar(text: str) -> Json:
+    """What a plain scalar with this text is; raises `ValueRefused` for a number that JSON does not have."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _STARTS_NUMBER:
         return text
     if _NOT_FINITE.fullmatch(text):
-        raise _at(event, name, "number", f"{text} is not finite, and JSON has no such number", "Use null, or quote it")
-    try:
-        return _number(text)
-    except ValueRefused as error:
-        raise _at(event, name, "number", f"{error.what}: {error.why}", error.remedy) from error
+        raise ValueRefused(f"{text} is not finite, and JSON has no such number", "", "Use null, or quote it")
+    return _number(text)
 
 
 def _number(text: str) -> int | float | str:
