@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
 
 from immutables import Map
 from pydantic import (
@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -58,10 +59,8 @@ class _Free:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         del source, handler
-        return core_schema.no_info_before_validator_function(
-            _free,
-            core_schema.is_instance_schema(Document),
-            serialization=core_schema.plain_serializer_function_ser_schema(Document.to_dict),
+        return core_schema.no_info_plain_validator_function(
+            _free, serialization=core_schema.plain_serializer_function_ser_schema(Document.to_dict)
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
@@ -69,16 +68,28 @@ class _Free:
         return {"type": "object"}
 
 
+_NESTED: Final = (list, dict)
+
+
 def _free(value: Any) -> Document:
+    if type(value) is dict:
+        given = cast("dict[str, Any]", value)
+        for inner in given.values():
+            if type(inner) in _NESTED:
+                return cast("Document", freeze(given))
+        return Document(given.copy())  # the common case, three times as fast
     if isinstance(value, Document):
         return value
-    if not isinstance(value, dict):
-        raise PydanticCustomError("dict_type", "must be an object")
-    return cast("Document", freeze(cast("dict[str, Any]", value)))
+    raise PydanticCustomError("dict_type", "must be an object")
 
 
 Free: TypeAlias = Annotated[Document, _Free()]
 """Any JSON object, read-only: lists in it are tuples."""
+
+
+def always(value: Any) -> Any:
+    """A default that every document shares; pydantic would copy one that has no hash, each time."""
+    return Field(default_factory=lambda: value)
 
 
 def _fixed(value: Mapping[str, T]) -> Mapping[str, T]:

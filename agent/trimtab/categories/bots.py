@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from trimtab.categories.base import Category, Free, Part
+from trimtab.categories.base import Category, Free, Part, always
 from trimtab.categories.operations import BotLogging, BotNotifications
-from trimtab.categories.units import Amount, AnyRatio, Count, Pct, Ratio, Semver, Text, Words
+from trimtab.categories.units import Amount, AnyRatio, Count, Pct, PositiveAmount, Ratio, Semver, Text, Words
 from trimtab.model.values import EMPTY
 
 BrokerType: TypeAlias = Literal["binance_live", "binance_paper", "ibkr_live", "ibkr_paper"]
@@ -22,7 +22,7 @@ class Broker(Part):
     """Where a bot trades; a `_live` broker is for bots in live mode only."""
 
     type: BrokerType
-    initial_balance: Annotated[Amount, Field(gt=0)] | None = None
+    initial_balance: PositiveAmount | None = None
     commission: Annotated[AnyRatio, Field(ge=0, le=0.1)] = 0.001
 
 
@@ -30,16 +30,16 @@ class Logic(Part):
     """How positions are entered, or left."""
 
     name: Text | None = None
-    params: Free = EMPTY
+    params: Free = always(EMPTY)
 
 
 class BotStrategy(Part):
     """What a bot trades by; `params` are those that entry and exit share."""
 
     type: Text | None = None
-    entry_logic: Logic = Logic()
-    exit_logic: Logic = Logic()
-    params: Free = EMPTY
+    entry_logic: Logic = always(Logic())
+    exit_logic: Logic = always(Logic())
+    params: Free = always(EMPTY)
 
 
 class RiskManagement(Part):
@@ -101,7 +101,7 @@ class Bot(Category):
     broker: Broker
     symbol: Annotated[str, StringConstraints(strict=True, min_length=2, max_length=20)]
     timeframe: Timeframe
-    strategy: BotStrategy = BotStrategy()
+    strategy: BotStrategy = always(BotStrategy())
     risk_management: RiskManagement = RiskManagement()
     notifications: BotNotifications = BotNotifications()
     logging: BotLogging = BotLogging()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, TypeAlias, get_args, get_origin
+from typing import Any, Final, TypeAlias, cast, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel
@@ -61,20 +61,19 @@ def snake(name: str) -> str:
 def place_of(model: type[BaseModel]) -> Place:
     """What a model says, with everything below it."""
     fields = {name: _place(name, one.annotation, one.metadata, one) for name, one in model.model_fields.items()}
-    others = model.other_spellings if issubclass(model, Part) else {}
+    others: Mapping[str, Segments] = model.other_spellings if issubclass(model, Part) else {}
     return Place(name=model.__name__, fields=fields, others=others)
 
 
 def _place(name: str, annotation: object, metadata: list[Any], info: FieldInfo | None = None) -> Place:
     marks = list(metadata)
     kind = _stripped(annotation, marks)
-    extra = info.json_schema_extra if info is not None and isinstance(info.json_schema_extra, dict) else {}
     place = Place(
         name=name,
         unit=next((mark.name for mark in marks if isinstance(mark, Unit)), None),
         secret=any(isinstance(mark, Hidden) for mark in marks),
         said=next((mark.words for mark in marks if isinstance(mark, Said)), ""),
-        usual=extra.get("default"),
+        usual=_usual(info),
         bounds=dict(_bounds(marks)),
     )
     if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -85,6 +84,12 @@ def _place(name: str, annotation: object, metadata: list[Any], info: FieldInfo |
         inner = _place("", get_args(kind)[0], [])
         return Place(name=name, unit=inner.unit, secret=inner.secret, said=inner.said, bounds=inner.bounds)
     return place
+
+
+def _usual(info: FieldInfo | None) -> object:
+    """What the schema calls the default of a required field."""
+    extra = None if info is None else info.json_schema_extra
+    return cast("dict[str, object]", extra).get("default") if isinstance(extra, dict) else None
 
 
 def _with(place: Place, inside: Place) -> Place:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import cache
 from typing import Any, Final, cast
 
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core.core_schema import WithDefaultSchema
 
 from trimtab.categories.models import MODELS
 from trimtab.model.canonical import Json
@@ -17,6 +18,10 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 class _Generated(GenerateJsonSchema):
     """Pydantic's schema, which also shows the defaults of read-only mappings."""
+
+    def get_default_value(self, schema: WithDefaultSchema) -> Any:
+        factory = schema.get("default_factory")
+        return super().get_default_value(schema) if factory is None else cast("Callable[[], Any]", factory)()
 
     def encode_default(self, dft: Any) -> Any:
         return dict(cast("Mapping[str, Any]", dft)) if isinstance(dft, Mapping) else super().encode_default(dft)

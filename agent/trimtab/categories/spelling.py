@@ -56,12 +56,24 @@ def respelled(place: Place, leaves: Leaves) -> tuple[dict[Segments, Json], list[
     clashes: list[Clash] = []
     for segments, value in leaves.items():
         spelled = canonical(place, segments)
-        if spelled in found and not _same(found[spelled], value):
-            clashes.append(Clash(spelled, names[spelled], segments))
+        other = _in_the_way(spelled, value, found)
+        if other is not None:
+            clashes.append(Clash(spelled, names[other], segments))
             continue
         found[spelled] = value
         names.setdefault(spelled, segments)
     return found, clashes
+
+
+def _in_the_way(segments: Segments, value: Json, found: Leaves) -> Segments | None:
+    """What a leaf cannot stand beside: another value in its place, above it or below it; `{}` is never in the way."""
+    if segments in found:
+        return None if _same(found[segments], value) else segments
+    for length in range(1, len(segments)):
+        if found.get(segments[:length], {}) != {}:
+            return segments[:length]
+    below = () if value == {} else (one for one in found if one[: len(segments)] == segments)
+    return next(iter(below), None)
 
 
 def _same(one: Json, other: Json) -> bool:

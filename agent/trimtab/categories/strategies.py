@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from trimtab.categories.base import Category, Free, Part, Several
+from trimtab.categories.base import Category, Free, Part, Several, always
 from trimtab.categories.units import Flag, Said, Semver, Text
 from trimtab.model.values import EMPTY
 
@@ -47,7 +47,7 @@ class Strategy(Category):
     exchange: Several[Text] = ()
     symbols: tuple[Text, ...] = ()
     symbol_pairs: tuple[Annotated[tuple[Text, ...], Field(min_length=2, max_length=2)], ...] = ()
-    parameters: Free = EMPTY
+    parameters: Free = always(EMPTY)
     schedule: Schedule = Schedule()
 
 

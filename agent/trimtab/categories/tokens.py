@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from trimtab.categories.base import Category, Free
+from trimtab.categories.base import Category, Free, always
 from trimtab.categories.trader import SlippageBps
 from trimtab.categories.units import Address, Amount, Bps, Count, Flag
 from trimtab.model.values import EMPTY
@@ -24,7 +24,7 @@ class Token(Category):
     transfer_fee_bps: Annotated[Bps, Field(ge=0, le=10_000)] | None = None
     min_order_size: Amount | None = None
     max_order_size: Amount | None = None
-    extensions: Free = EMPTY
+    extensions: Free = always(EMPTY)
 
     @model_validator(mode="after")
     def _sizes_in_order(self) -> Self:

@@ -29,8 +29,9 @@ UNIT: Final = "x-unit"
 """What a unit is called in an exported schema."""
 SECRET: Final = "x-secret"  # noqa: S105 - the name of a keyword
 """What marks a secret in an exported schema."""
-_AMOUNT: Final = r"^-?[0-9]{1,40}(\.[0-9]{1,40})?$"
-_is_amount: Final = re.compile(_AMOUNT[:-1] + r"\Z").match
+_is_amount: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?").fullmatch
+_NOT_NEGATIVE: Final = r"^(-0+(\.0+)?|[0-9]{1,40}(\.[0-9]{1,40})?)$"
+_POSITIVE: Final = r"^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ def _written(value: Any) -> Any:
     return value
 
 
+def _amount(pattern: str, bound: dict[str, int]) -> WithJsonSchema:
+    """The schema of an exact number: pydantic's own pattern looks ahead, which linear engines refuse to."""
+    return WithJsonSchema({"anyOf": [{"type": "number", **bound}, {"type": "string", "pattern": pattern}]})
+
+
 Text: TypeAlias = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1024)]
 Words: TypeAlias = Annotated[str, StringConstraints(strict=True, max_length=4096)]
 """A text that may be empty."""
@@ -81,16 +87,28 @@ Milliseconds: TypeAlias = Annotated[int, Strict(), Unit("ms")]
 Seconds: TypeAlias = Annotated[Number, Unit("s")]
 Hours: TypeAlias = Annotated[Number, Unit("h")]
 Megabytes: TypeAlias = Annotated[int, Strict(), Unit("MB"), Field(ge=1)]
-_ANY_AMOUNT: Final = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": _AMOUNT}]})
-_NO_LESS: Final = WithJsonSchema(
-    {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _AMOUNT[:1] + _AMOUNT[3:]}]}
-)
-AnyAmount: TypeAlias = Annotated[Decimal, AllowInfNan(allow_inf_nan=False), BeforeValidator(_written)]
 Amount: TypeAlias = Annotated[
-    Decimal, Field(ge=0, allow_inf_nan=False), BeforeValidator(_written), _NO_LESS, Unit("amount")
+    Decimal,
+    Field(ge=0, allow_inf_nan=False),
+    BeforeValidator(_written),
+    _amount(_NOT_NEGATIVE, {"minimum": 0}),
+    Unit("amount"),
 ]
 """Money or size in the currency or asset that its field names; exact."""
-Usd: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False), BeforeValidator(_written), _NO_LESS, Unit("usd")]
+PositiveAmount: TypeAlias = Annotated[
+    Decimal,
+    Field(gt=0, allow_inf_nan=False),
+    BeforeValidator(_written),
+    _amount(_POSITIVE, {"exclusiveMinimum": 0}),
+    Unit("amount"),
+]
+Usd: TypeAlias = Annotated[
+    Decimal,
+    Field(ge=0, allow_inf_nan=False),
+    BeforeValidator(_written),
+    _amount(_NOT_NEGATIVE, {"minimum": 0}),
+    Unit("usd"),
+]
 Secret: TypeAlias = Annotated[SecretStr, Hidden()]
 """A text that is never shown: `get_secret_value()` gives it."""
 Semver: TypeAlias = Annotated[
