@@ -13,7 +13,6 @@ from trimtab.categories.abouts import (
     Override,
     RuleDocument,
     SchemaDocument,
-    TemplateDocument,
 )
 from trimtab.categories.base import Category, Free, Part, Several, Table
 from trimtab.categories.bots import Bot, BotStrategy, Broker, Logic, RiskManagement
@@ -35,6 +34,7 @@ from trimtab.categories.schemas import json_schema
 from trimtab.categories.spelling import Clash
 from trimtab.categories.strategies import Optimizer, Schedule, Strategy
 from trimtab.categories.systems import Exchange, System
+from trimtab.categories.templates import TemplateDocument, TemplateParameter
 from trimtab.categories.tokens import Token
 from trimtab.categories.trader import TokenOverride, Trader, Trading
 
@@ -81,6 +81,7 @@ __all__ = [
     "System",
     "Table",
     "TemplateDocument",
+    "TemplateParameter",
     "Token",
     "TokenOverride",
     "Trader",

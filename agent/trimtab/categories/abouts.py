@@ -1,4 +1,4 @@
-"""Documents about documents: metadata, schemas, rules, templates, guards, the local override, and bots of the fleet."""
+"""Documents about documents: metadata, schemas, rules, guards, the local override, and bots of the fleet."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from trimtab.categories.base import Category, Free, Several, Table
-from trimtab.categories.units import AnyRatio, Count, Factor, Flag, Semver, Text, Words
-from trimtab.model.values import EMPTY
+from trimtab.categories.units import AnyRatio, Count, Factor, Flag, Text, Words
 
 
 def _text(value: Any) -> Any:
@@ -63,23 +62,6 @@ class RuleDocument(Category):
     modes: tuple[Text, ...] = ()
     reads: tuple[Text, ...] = ()
     description: Words = ""
-
-
-class TemplateDocument(Category):
-    """`template.<name>`."""
-
-    name: Text
-    category: Text
-    version: Semver = "1.0.0"
-    description: Words = ""
-    tags: tuple[Text, ...] = ()
-    required: tuple[Text, ...] = ()
-    optional: tuple[Text, ...] = ()
-    customizable: tuple[Text, ...] = ()
-    defaults: Free = EMPTY
-    validation_rules: Free = EMPTY
-    parameters: Free = EMPTY
-    body: Free = EMPTY
 
 
 class Guard(Category):

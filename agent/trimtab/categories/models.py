@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from trimtab.categories import abouts, bots, data, operations, protection, risk, strategies, systems, tokens, trader
+from trimtab.categories import (
+    abouts,
+    bots,
+    data,
+    operations,
+    protection,
+    risk,
+    strategies,
+    systems,
+    templates,
+    tokens,
+    trader,
+)
 from trimtab.categories.base import Category
 
 MODELS: Final[Mapping[str, type[Category]]] = MappingProxyType(
@@ -38,7 +50,7 @@ MODELS: Final[Mapping[str, type[Category]]] = MappingProxyType(
         "fleet_bot": abouts.FleetBot,
         "schema": abouts.SchemaDocument,
         "rule": abouts.RuleDocument,
-        "template": abouts.TemplateDocument,
+        "template": templates.TemplateDocument,
         "guard": abouts.Guard,
         "override": abouts.Override,
         "meta": abouts.Metadata,
