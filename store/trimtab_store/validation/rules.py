@@ -29,9 +29,10 @@ class Seen(Protocol):
         ...
 
     def at(self, path: str) -> Json | Absent:
-        """What resolves at a canonical path, or `ABSENT`. Only in changed documents and in what the rule `reads`.
+        """What resolves at a canonical path, or `ABSENT`.
 
-        Plain JSON, shared between rules: not to be changed.
+        Only in changed documents and in what the rule `reads` or `reads_also`; a `LookupError` elsewhere. Plain JSON,
+        shared between rules: not to be changed.
         """
         ...
 
@@ -61,6 +62,14 @@ class Rule(Protocol):
     @property
     def reads(self) -> tuple[str, ...]:
         """Canonical paths that it looks at beside the changed documents, each with everything below it."""
+        ...
+
+    def reads_also(self, document: str, before: Json | Absent, after: Json | Absent) -> tuple[str, ...]:
+        """Canonical paths that it looks at, beside `reads`, because a document that it watches changes in this way.
+
+        Asked for each way in which some target sees the document change. Mostly there are none: this is what keeps
+        an ordinary commit from reading what only a removal needs.
+        """
         ...
 
     @property
