@@ -1,0 +1,131 @@
+"""The registry as functions of a line: what it lists, how it is asked, and what hangs in the air."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.model import canonical, states
+from trimtab.model.errors import PathNotFound
+from trimtab.model.items import Item, leaves
+from trimtab.model.states import State
+from trimtab.model.structure import Lineage
+from trimtab_store.registry import Node, Registry
+
+LINEAGE = Lineage(("base", "production"))
+
+
+def line(values: dict[str, Any], environment: str = "production", layer: str = "") -> list[Item]:
+    return [Item(environment, layer, at, text) for path, value in values.items() for at, text in leaves(path, value)]
+
+
+def state(*groups: list[Item]) -> State:
+    return states.build(LINEAGE, [item for group in groups for item in group])
+
+
+def registry(*groups: list[Item]) -> Registry:
+    return Registry(state(*groups))
+
+
+FLEET = registry(
+    line({"risk.global": {"max_leverage": 3}, "strategy.mm": {"name": "mm"}, "notes.todo.a": 1}, "base"),
+    line({"strategy.mm.enabled": True}),
+    line({"strategy.mr.enabled": True}, layer="mode=live"),
+    line(
+        {
+            "meta.risk.global": {"owner": "ann", "tags": ["core", "risk"]},
+            "meta.strategy.mm": {
+                "owner": "ann", "tags": ["core"], "status": "draft", "dependencies": ["risk.global", "exchange.x"],
+            },
+            "meta.strategy.gone": {"status": "retired"},
+            "schema.notes": {"documents": "notes.*", "version": 2, "text": "{}"},
+        }
+    ),
+)  # fmt: skip
+
+
+def found(**asked: Any) -> list[str]:
+    return [one.path for one in FLEET.find(**asked)]
+
+
+def test_documents_are_listed_whether_or_not_anybody_described_them() -> None:
+    assert {path: (one.type, one.status, one.exists) for path, one in FLEET.entries.items()} == {
+        "notes.todo": ("notes", None, True),
+        "risk.global": ("risk_limits", "active", True),
+        "schema.notes": ("schema", None, True),
+        "strategy.gone": ("strategy", "retired", False),
+        "strategy.mm": ("strategy", "draft", True),
+        "strategy.mr": ("strategy", None, True),
+    }
+
+
+def test_they_are_found_by_any_of_their_metadata() -> None:
+    assert found(kind="strategy") == ["strategy.gone", "strategy.mm", "strategy.mr"]
+    assert found(owner="ann") == ["risk.global", "strategy.mm"]
+    assert found(owner="ann", status="draft") == ["strategy.mm"]
+    assert found(tags=["core"]) == ["risk.global", "strategy.mm"]
+    assert found(tags=["core", "risk"]) == ["risk.global"]
+    assert found(kind="notes") == ["notes.todo"]
+    assert found(tags=["nothing"]) == []
+
+
+def test_a_document_is_named_by_anything_in_it() -> None:
+    assert FLEET.entry("risk.global.max_leverage").path == "risk.global"
+    with pytest.raises(PathNotFound, match=r"Did you mean risk\.global"):
+        FLEET.entry("risk.globl")
+
+
+def test_trees_lead_both_ways() -> None:
+    assert FLEET.tree("strategy.mm") == (
+        Node("strategy.mm", 0, exists=True),
+        Node("risk.global", 1, exists=True),
+        Node("exchange.x", 1, exists=False),
+    )
+    assert FLEET.tree("risk.global", dependents=True) == (
+        Node("risk.global", 0, exists=True),
+        Node("strategy.mm", 1, exists=True),
+    )
+
+
+def test_what_hangs_in_the_air_is_told_with_the_reason() -> None:
+    assert [(one.path, one.why.partition(",")[0]) for one in FLEET.orphans()] == [
+        ("notes.todo", "it has no metadata"),
+        ("schema.notes", "it has no metadata"),
+        ("strategy.gone", "it has metadata"),
+        ("strategy.mm", "it depends on exchange.x"),
+        ("strategy.mr", "it has no metadata"),
+    ]
+
+
+NAMES = [f"strategy.s{number}" for number in range(6)]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.lists(st.sampled_from(NAMES), max_size=4), min_size=1))
+def test_a_tree_holds_everything_that_can_be_reached_and_follows_it_once(graph: dict[str, list[str]]) -> None:
+    made = registry(
+        line(dict.fromkeys((f"{name}.enabled" for name in graph), True)),
+        line({f"meta.{name}.dependencies": below for name, below in graph.items()}),
+    )
+    start = min(graph)
+    reached: set[str] = {start}
+    while more := {one for name in reached for one in graph.get(name, [])} - reached:
+        reached |= more
+    tree = made.tree(start)
+    assert {one.path for one in tree} == reached
+    assert sum(not one.repeats for one in tree) == len(reached)
+    expected = 1 + sum(len(set(graph.get(name, []))) for name in reached)
+    assert len(tree) == expected
+    for name in reached & graph.keys():
+        assert start in {one.path for one in made.tree(name, dependents=True)}
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=2)))
+def test_metadata_of_any_shape_are_read(value: Any) -> None:
+    content = canonical.encode(value) if value != [] else b"[]"
+    fields = ("owner", "tags", "status", "dependencies", "schema_version", "type")
+    made = registry([Item("production", "", f"meta.risk.global.{name}", content) for name in fields])
+    assert [one.path for one in made.find()] == ["risk.global"]
+    assert made.orphans()
