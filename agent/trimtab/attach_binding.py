@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from trimtab.binding import Binding, Bindings
 from trimtab.reader import requirement_failed
@@ -14,9 +14,8 @@ T = TypeVar("T")
 class AttachedBinding(Binding[T]):
     """`current` is the newest value that the model accepted, as of this very read."""
 
-    __slots__ = ("_bell", "_look", "_value")
+    __slots__ = ("_look", "_value")
 
-    _bell: object
     _look: Callable[[], None]
     _value: T
 
@@ -54,7 +53,19 @@ class AttachedWithheld(AttachedBinding[T]):
             return self._value
         raise requirement_failed(self._withheld)
 
+    def _shut(self) -> bool:
+        """Whoever looks at the bell first goes the way that refuses."""
+        return False
+
+    def _hang(self, bell: object) -> None:
+        """Keep the bell for when it may be read again."""
+        _BELL.__set__(self, bell)
+
+    _bell = property(_shut, _hang)  # pyright: ignore[reportAssignmentType] - as `current`
     current = property(_refuse)  # pyright: ignore[reportIncompatibleMethodOverride] - nothing sets it while it refuses
+
+
+_BELL: Final = Binding.__dict__["_bell"]
 
 
 class AttachedBindings(Bindings):

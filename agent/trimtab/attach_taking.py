@@ -25,6 +25,7 @@ from trimtab.reader import Held, assign_at_once, requirement_failed
 from trimtab.shared.content import Content
 from trimtab.shared.head import Attested
 from trimtab.shared.layout import HashPath
+from trimtab.typed_documents import TypedDocuments
 
 if TYPE_CHECKING:
     from trimtab.attach_binding import AttachedBindings
@@ -56,6 +57,7 @@ class Taking(Watching):
         self._certified_at: float | None = None
         self._closed = False
         self._bindings: AttachedBindings | None = None
+        self._typed = TypedDocuments(self)
         self._polled: Subscription | None = None
         self._served = self._following.content  # the newest content that was served, or found not to be
         self._held = fresh(self._following.content, self._identity)

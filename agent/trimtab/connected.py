@@ -23,6 +23,7 @@ from trimtab.standing import OpenSources, Plan, Seed, Standing
 from trimtab.starting import first_view
 from trimtab.subscriptions import Subscriptions
 from trimtab.threads import Life
+from trimtab.typed_documents import TypedDocuments
 
 _CLOSE_SECONDS: Final = 5.0
 
@@ -41,6 +42,7 @@ class Connected(Reader, Followed):
         self._life: Life | None = None
         self._closed = False
         self._inherited: tuple[Seed, ...] = ()  # one in a forked child that does not follow yet
+        self._typed = TypedDocuments(self)
         self.start_reading()
 
     def _begin(self, given: Settings, deadline: float) -> None:

@@ -6,12 +6,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from trimtab.model import documents
+from trimtab.typed import TypedAccess
 
 if TYPE_CHECKING:
     from trimtab.reader import Held
 
 
-class Followed:
+class Followed(TypedAccess):
     """A reader that follows an environment until `close`."""
 
     __slots__ = ()

@@ -8,12 +8,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
 
 from trimtab.model.reports import Refusal, Status
 from trimtab.model.values import Value
 from trimtab.pending import ChangeEvent
 from trimtab.reader import Pin
+
+if TYPE_CHECKING:
+    from trimtab.categories import (
+        Bot,
+        CircuitBreaker,
+        DataSource,
+        Exchange,
+        Mev,
+        Monitoring,
+        RiskLimits,
+        RiskParameters,
+        Strategy,
+        System,
+        TradedToken,
+        Trader,
+    )
 
 Default = TypeVar("Default")
 T = TypeVar("T")
@@ -86,6 +102,58 @@ class Reading(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+    def risk_parameters(self) -> RiskParameters:
+        """`risk.parameters`. This and the following: typed access (`trimtab.typed`), the newest accepted value."""
+        ...
+
+    def risk_limits(self) -> RiskLimits:
+        """`risk.global`."""
+        ...
+
+    def circuit_breaker(self) -> CircuitBreaker:
+        """`circuit_breaker.config`."""
+        ...
+
+    def mev(self) -> Mev:
+        """`mev.protection`."""
+        ...
+
+    def monitoring(self) -> Monitoring:
+        """`monitoring.config`."""
+        ...
+
+    def system(self) -> System:
+        """`system`."""
+        ...
+
+    def trader(self) -> Trader:
+        """`trader`; its defaults where nobody said anything."""
+        ...
+
+    def token(self, address: str) -> TradedToken:
+        """`token.<address>`, with the slippage and the fee that it is traded with."""
+        ...
+
+    def strategy(self, name: str) -> Strategy:
+        """`strategy.<name>`."""
+        ...
+
+    def bot(self, name: str) -> Bot:
+        """`bot.<name>`."""
+        ...
+
+    def data_source(self, name: str) -> DataSource:
+        """`data.<name>`."""
+        ...
+
+    def exchange(self, name: str) -> Exchange:
+        """`exchange.<name>`."""
+        ...
+
+    def trading_mode(self) -> str:
+        """The label `mode`, `paper` where there is none."""
+        ...
 
     @property
     def environment(self) -> str:

@@ -3,76 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from tests.support.world import World, eventually
-from trimtab import Agent, Attached, Changed, Reloaded, attach, clock
-from trimtab.model.changes import Change
+from tests.support.stages import Stage, made_stage
+from tests.support.world import eventually
+from trimtab import Changed, Reloaded
 from trimtab.model.errors import ModelRefused, PathError, PathNotFound, RequirementFailed, UnavailableError
-from trimtab.model.links import Position
 from trimtab.model.reports import Status
-from trimtab.model.snapshots import Snapshot
 from trimtab.model.values import Document
-from trimtab.reading import Reading
-from trimtab.shared.head import Attested
-from trimtab_sidecar.shared import Limits, Publisher, SharedDirectory
 
 LEVERAGE = "risk.global.max_leverage"
 
 
-class Stage(World):
-    """A world that gives readers of one kind."""
-
-    def reader(self, labels: Mapping[str, str] | None = None, **more: Any) -> Reading:
-        agent: Agent = self.connect(labels=labels or {"bot": "mm"}, **more)
-        assert eventually(lambda: agent.status is Status.LIVE)
-        return agent
-
-
-class SharedStage(Stage):
-    """The same line, shared by a sidecar's writer; every generation is short."""
-
-    def __init__(self, place: Path) -> None:
-        self.publisher = Publisher(SharedDirectory(place), "production", limits=Limits(paths=4, frames=3))
-        self.place = place
-        self.attached: list[Attached] = []
-        super().__init__()
-
-    def reader(self, labels: Mapping[str, str] | None = None, **more: Any) -> Reading:
-        made = attach(self.place, labels or {"bot": "mm"}, timeout=0, **more)
-        self.attached.append(made)
-        return made
-
-    def close(self) -> None:
-        for one in self.attached:
-            one.close()
-        self.publisher.close()
-        super().close()
-
-    def _extend(self, change: Change, *, silently: bool = False) -> int:
-        before = Position() if self.link is None else self.link.position
-        revision = super()._extend(change, silently=silently)
-        assert self.link is not None
-        made = Snapshot("production", self.link.position, self.link.hash, self.state)
-        for _ in self.publisher.publish(made, change, before):
-            pass
-        for _ in self.publisher.tidy():
-            pass
-        now = clock.now()
-        position = self.link.position
-        said = Attested(heartbeat=now, certified_at=now, served=position, proven=position, subscribed=True)
-        self.publisher.attest(said)
-        return revision
-
-
 @pytest.fixture(params=["agent", "attached"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    made = Stage() if request.param == "agent" else SharedStage(tmp_path / "shared")
+    made = made_stage(request.param, tmp_path / "shared")
     made.commit({"risk.global": {"max_leverage": 3.0, "names": ["a", "b"]}, "token": {"t1": {"on": True}, "t2": {}}})
     made.sign()
     yield made

@@ -35,7 +35,7 @@ from trimtab.categories.spelling import Clash
 from trimtab.categories.strategies import Optimizer, Schedule, Strategy
 from trimtab.categories.systems import Exchange, System
 from trimtab.categories.templates import TemplateDocument, TemplateParameter
-from trimtab.categories.tokens import Token
+from trimtab.categories.tokens import Token, TradedToken
 from trimtab.categories.trader import TokenOverride, Trader, Trading
 
 __all__ = [
@@ -84,6 +84,7 @@ __all__ = [
     "TemplateParameter",
     "Token",
     "TokenOverride",
+    "TradedToken",
     "Trader",
     "Trading",
     "check",

@@ -29,7 +29,14 @@ class Part(BaseModel):
     """A part of a document. Frozen; unknown fields are refused; nothing is converted (every type is strict itself)."""
 
     # `strict` is said so that a binding leaves strictness to the types: a list is to become a tuple
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, loc_by_alias=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=False,
+        loc_by_alias=False,
+        hide_input_in_errors=True,
+        defer_build=True,
+    )
 
     other_spellings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Other names of fields, beside camelCase: name → segments from here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
@@ -15,12 +16,12 @@ from trimtab.model import paths
 from trimtab.model.canonical import Json
 from trimtab.model.problems import Problem
 
-_VALIDATORS: Final = {kind: model.__pydantic_validator__.validate_python for kind, model in MODELS.items()}
+_VALIDATORS: Final[dict[str, Callable[[Json], Any]]] = {}
 
 
 def check(kind: str, value: Json, path: str) -> list[Problem]:
     """What is wrong with a document of a type, at a canonical path; nothing for a type that is not ours."""
-    validate = _VALIDATORS.get(kind)
+    validate = _VALIDATORS.get(kind) or _validator(kind)
     if validate is None:
         return []
     try:
@@ -28,6 +29,16 @@ def check(kind: str, value: Json, path: str) -> list[Problem]:
     except ValidationError:
         return _problems(MODELS[kind], value, path)
     return _misplaced(read.address, path) if kind == "token" else []
+
+
+def _validator(kind: str) -> Callable[[Json], Any] | None:
+    """What validates a type, built at first need: most processes meet few types."""
+    model = MODELS.get(kind)
+    if model is None:
+        return None
+    model.model_rebuild()
+    _VALIDATORS[kind] = model.__pydantic_validator__.validate_python
+    return _VALIDATORS[kind]
 
 
 def clash_problems(clashes: list[spelling.Clash], path: str) -> list[Problem]:

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from trimtab.categories.base import Category, Free, always
-from trimtab.categories.trader import SlippageBps
+from trimtab.categories.trader import PriorityFee, SlippageBps, TokenOverride, Trader
 from trimtab.categories.units import Address, Amount, Bps, Count, Flag
 from trimtab.model.values import EMPTY
 
@@ -36,3 +36,22 @@ class Token(Category):
                 {"at": "max_order_size", "least": str(least)},
             )
         return self
+
+
+class TradedToken(Token):
+    """A token with what an order in it starts from: the trader's override for it, else its own, else the default."""
+
+    slippage_bps: SlippageBps
+    priority_fee: PriorityFee | None
+
+    @classmethod
+    def of(cls, token: Token, trader: Trader) -> TradedToken:
+        """Both have been validated; nothing is validated again."""
+        said = trader.token_overrides.get(token.address) or TokenOverride()
+        own = trader.default_slippage_bps if token.custom_slippage_bps is None else token.custom_slippage_bps
+        return cls.model_construct(
+            token.model_fields_set,
+            **dict(token),
+            slippage_bps=own if said.slippage_bps is None else said.slippage_bps,
+            priority_fee=trader.default_priority_fee if said.priority_fee is None else said.priority_fee,
+        )
