@@ -1,34 +1,48 @@
-"""Checking what is stored against the rules of today: limits, layers, conflicts, hooks and the checksum of the line."""
+"""Checking what is stored against the rules of today: limits, layers, conflicts, documents, and the line's checksum."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from trimtab.model import canonical, labels, layers, paths, resolution
 from trimtab.model.errors import ValidationError, ValueRefused
 from trimtab.model.items import Item
 from trimtab.model.states import State
 from trimtab.model.trees import HIDDEN
-from trimtab_store import hooks, reading
+from trimtab_store import reading
 from trimtab_store.database import Connection
-from trimtab_store.hooks import Hook, Sides
 from trimtab_store.operations import EVERYTHING
+from trimtab_store.validation.inspection import Inspector, Subject
+from trimtab_store.validation.sides import Sides
 
 
-def check_stored(connection: Connection, environment: str, hooked: Sequence[Hook]) -> int:
-    """Check everything that an environment holds and inherits; the number of items.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What an environment holds and inherits, all of it valid: the number of items, and what there is to warn of."""
 
-    Raises the error that would refuse such an item today, or `ValidationError` if the tables were changed by hand.
+    items: int
+    warnings: tuple[str, ...]
+
+
+def check_stored(connection: Connection, environment: str, inspector: Inspector) -> Checked:
+    """Check everything that an environment holds and inherits.
+
+    Raises the error that would refuse such an item today, `DocumentsRefused` with all that is wrong with documents, or
+    `ValidationError` if the tables were changed by hand.
     """
     state = reading.line(connection, environment, (EVERYTHING,))
     for item in state.items():
         check_item(state, item)
     check_checksum(connection, environment, state)
-    sides = Sides(State(state.lineage), state)
-    paths_held = {item.path for item in state.items()} if hooked else set[str]()
-    declared = hooks.targets(sides, {layer for _, layer in state.trees}, ())
-    list(hooks.run(hooked, sides, declared, paths_held, ("validate", False)))  # a refusal raises
-    return state.count
+    return Checked(state.count, _inspected(environment, state, inspector) if inspector.looks else ())
+
+
+def _inspected(environment: str, state: State, inspector: Inspector) -> tuple[str, ...]:
+    """What there is to warn of if everything that stands in a state were put there now."""
+    edited = [layers.parse(layer) for layer in sorted({layer for _, layer in state.trees})]
+    held = sorted({item.path for item in state.items()})
+    subject = Subject(environment, {environment: Sides(State(state.lineage), state)}, edited, held)
+    return inspector.inspect_lines(subject).warnings("validate")
 
 
 def check_item(state: State, item: Item) -> None:

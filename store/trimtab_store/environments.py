@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from trimtab.model import layers, structure
@@ -14,9 +14,10 @@ from trimtab.model.structure import Forest
 from trimtab_store import reading, sizes
 from trimtab_store.database import Connection
 from trimtab_store.editing import Request
-from trimtab_store.hooks import Hook, Sides, run, targets
 from trimtab_store.operations import EVERYTHING
 from trimtab_store.planning import Plan, change_of, checksum_delta
+from trimtab_store.validation.inspection import Inspector, Subject
+from trimtab_store.validation.sides import Sides
 
 _KIND: Final = "structure"
 
@@ -40,7 +41,7 @@ def declare(name: str, dimensions: Sequence[str], *, author: str, reason: str) -
     return _request(StructureEdit(name, None, structure.check_dimensions(tuple(dimensions))), author, reason)
 
 
-def plan(connection: Connection, request: Request, hooks: Sequence[Hook] = (), *, creates: bool) -> Plan:
+def plan(connection: Connection, request: Request, inspector: Inspector | None = None, *, creates: bool) -> Plan:
     """What a change of structure means against the store as it is; raises `StructureRefused` or `LayerConflict`.
 
     Whatever an environment would see anew is checked against what it has, so the cost grows with the items of the line.
@@ -54,16 +55,17 @@ def plan(connection: Connection, request: Request, hooks: Sequence[Hook] = (), *
     forests = (after,) if creates else (before, after)
     read = sorted({name for forest in forests for one in reached for name in forest.lineage(one).environments})
     deltas: dict[str, int] = {}
-    warnings: list[str] = []
+    warnings: tuple[str, ...] = ()
     if creates:
         sizes.check_child(connection, head, before, wanted.parent)
         deltas[wanted.environment] = _checksum(connection, wanted.parent)
     else:
         items = reading.items(connection, read, (EVERYTHING,))
-        for name in reached:
-            sides = Sides(*(reading.state_of(forest.lineage(name), items) for forest in forests))
-            warnings += _check(sides, hooks, request.author)
-            deltas[name] = checksum_delta(sides)
+        lines = {
+            name: Sides(*(reading.state_of(forest.lineage(name), items) for forest in forests)) for name in reached
+        }
+        deltas = {name: checksum_delta(sides) for name, sides in lines.items()}
+        warnings = _check(wanted.environment, lines, inspector or Inspector(), request.author)
     return Plan(
         request=request,
         head=head,
@@ -73,7 +75,7 @@ def plan(connection: Connection, request: Request, hooks: Sequence[Hook] = (), *
         edits=(),
         change=change_of(request, ()),
         deltas=deltas,
-        warnings=tuple(warnings),
+        warnings=warnings,
     )
 
 
@@ -93,14 +95,15 @@ def check_line(state: State) -> None:
         check_conflicts(state, item.environment, item.layer, item.path)
 
 
-def _check(sides: Sides, hooks: Sequence[Hook], author: str) -> Iterator[str]:
-    """Check a line whose readers see something else as a whole; its warnings."""
-    check_line(sides.after)
-    sizes.check_state(sides.before, sides.after)
-    if not hooks:
-        return iter(())
-    every = {item.path for side in (sides.before, sides.after) for item in side.items()}
-    return run(hooks, sides, targets(sides, (), ()), every, (author, False))
+def _check(environment: str, lines: Mapping[str, Sides], inspector: Inspector, author: str) -> tuple[str, ...]:
+    """Check lines whose readers see something else as a whole; what there is to warn of."""
+    for sides in lines.values():
+        check_line(sides.after)
+        sizes.check_state(sides.before, sides.after)
+    if not inspector.looks:
+        return ()
+    held = {item.path for sides in lines.values() for side in (sides.before, sides.after) for item in side.items()}
+    return inspector.inspect_lines(Subject(environment, lines, (), sorted(held))).warnings(author)
 
 
 def _apply(forest: Forest, request: Request, wanted: StructureEdit, *, creates: bool) -> tuple[Request, Forest]:

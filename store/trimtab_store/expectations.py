@@ -5,10 +5,10 @@ What counts is a document as resolved: a change that no reader of the touched do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from trimtab.model import documents, layers, paths, resolution
+from trimtab.model import layers, paths, resolution
 from trimtab.model.errors import ExpectationFailed, ValidationError
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.states import State
@@ -22,14 +22,17 @@ MAX_COMBINATIONS: Final = 4_096
 _SHOWN: Final = 200
 
 
-def check(connection: Connection, request: Request, now: State, expected: int) -> None:
+def check(
+    connection: Connection, request: Request, now: State, expected: int, document_of: Callable[[str], str]
+) -> None:
     """Raise `ExpectationFailed` with both values if a touched document changed after `expected`.
 
-    `now` holds the touched documents whole. Readers are told apart by every combination of labels that a layer of these
-    documents names. Raises `RevisionNotFound` for a revision that never was.
+    `now` holds the touched documents whole; `document_of` tells the outermost document of a path. Readers are told
+    apart by every combination of labels that a layer of these documents names. Raises `RevisionNotFound` for a revision
+    that never was.
     """
     at = reading.moment(connection, expected)
-    touched = [documents.document_of(one) if one else one for one in request.scopes]
+    touched = [document_of(one) if one else one for one in request.scopes]
     environment = request.environment
     lineage_then = reading.forest_at(connection, at.revision)
     if environment not in lineage_then.parents:

@@ -8,26 +8,25 @@ moved head matters.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final
 
-from trimtab.model import documents, labels, layers, paths, resolution
+from trimtab.model import labels, layers, paths, resolution
 from trimtab.model.changes import Change
 from trimtab.model.items import Item, LeafEdit
 from trimtab.model.states import State
 from trimtab.model.structure import Forest, Lineage
-from trimtab_store import expectations, hooks, reading, surroundings
+from trimtab_store import expectations, reading
 from trimtab_store.database import Connection
 from trimtab_store.drafts import Draft
 from trimtab_store.editing import Request, outermost
-from trimtab_store.hooks import Hook, Sides
 from trimtab_store.operations import EVERYTHING
-from trimtab_store.reading import Head, LineHead
+from trimtab_store.reading import Head, LineHead, Near
 from trimtab_store.sizes import Growth, Sizes
 from trimtab_store.surroundings import Structure, Surroundings
-
-LABELS_SCOPE: Final = "fleet.bots"
+from trimtab_store.validation import spelling
+from trimtab_store.validation.inspection import Inspection, Inspector
+from trimtab_store.validation.sides import Sides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,66 +75,87 @@ class Plan:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read for a request, and what the request makes of it."""
+
+    scopes: tuple[str, ...]
+    near: Near
+    known: Structure
+    draft: Draft
+    edits: tuple[LeafEdit, ...]
+    sides: Mapping[str, Sides]
+    inspection: Inspection | None
+
+
 @dataclass(slots=True)
 class Planner:
     """Makes plans, over whichever connection it is given."""
 
-    hooks: Sequence[Hook] = ()
+    inspector: Inspector = field(default_factory=Inspector)
     surroundings: Surroundings = field(default_factory=Surroundings)
     sizes: Sizes = field(default_factory=Sizes)
 
     def plan(self, connection: Connection, request: Request) -> Plan:
         """Read what the request touches and work out what it means; raises every refusal of DESIGN §4.2."""
-        scopes = self._scopes(request)
-        near, known = self.surroundings.around(connection, request.environment, scopes)
-        draft = _draft(request, reading.state_of(known.forest.lineage(request.environment), near.items))
-        edits = draft.edits()
-        _check_places(draft.before.lineage, edits)
+        spelled = request
+        if self.inspector.rules is not None:
+            spelled = replace(request, operations=spelling.respelled(request.operations))
+        read = self._read(connection, spelled)
+        before = read.draft.before
         if request.expect is not None:
-            expectations.check(connection, request, draft.before, request.expect)
-        sides = _sides(known, near.items, draft, edits)
-        warnings = self._run_hooks(connection, request, sides, edits) if self.hooks and edits else ()
-        change = change_of(request, edits)
-        growth = Growth.of(request.environment, draft.before, edits, change)
-        whole = self.sizes.check(connection, near.head, known.forest, tuple(sides), growth)
-        whole = whole or bool(self.hooks and hooks.touches_labels(edit.path for edit in edits))
+            documents = self.inspector.known(request.environment)
+            expectations.check(connection, spelled, before, request.expect, documents.scope)
+        warnings = read.inspection.warnings(request.author, urgent=request.urgent) if read.inspection else ()
+        change = change_of(request, read.edits)
+        growth = Growth.of(request.environment, before, read.edits, change)
+        near, known = read.near, read.known
+        whole = self.sizes.check(connection, near.head, known.forest, tuple(read.sides), growth)
         return Plan(
             request=request,
             head=near.head,
             forest=known.forest,
             read=known.near(request.environment),
-            scopes=(EVERYTHING,) if whole else scopes,
-            edits=edits,
+            scopes=(EVERYTHING,) if whole else read.scopes,
+            edits=read.edits,
             change=change,
-            deltas={name: checksum_delta(reached) for name, reached in sides.items()},
+            deltas={name: checksum_delta(reached) for name, reached in read.sides.items()},
             heads=near.heads,
             read_at=near.read_at,
             warnings=warnings,
         )
 
-    def _scopes(self, request: Request) -> tuple[str, ...]:
-        """What to read: the touched paths; whole documents and every bot's labels where somebody looks at them."""
-        scopes = request.scopes
-        if self.hooks or request.expect is not None:
-            scopes = outermost(documents.document_of(scope) if scope else scope for scope in scopes)
-        if self.hooks and scopes:
-            scopes = outermost([*scopes, LABELS_SCOPE])
-        return scopes
+    def _read(self, connection: Connection, request: Request) -> _Read:
+        """Read until everything is there that somebody looks at: once, unless something new is asked for."""
+        scopes = self._scopes(request)
+        while True:
+            near, known = self.surroundings.around(
+                connection, request.environment, scopes, reports=self.inspector.looks
+            )
+            draft = _draft(request, reading.state_of(known.forest.lineage(request.environment), near.items))
+            edits = draft.edits()
+            _check_places(draft.before.lineage, edits)
+            sides = _sides(known, near.items, draft, edits)
+            inspection = None
+            if edits and self.inspector.looks:
+                settled = request.kind == "rollback"
+                inspection = self.inspector.inspect(request.environment, sides, edits, near.reported, settled=settled)
+                if missing := inspection.missing(scopes):
+                    scopes = outermost([*scopes, *missing])
+                    continue
+            return _Read(scopes, near, known, draft, edits, sides, inspection)
 
-    def _run_hooks(
-        self, connection: Connection, request: Request, sides: Mapping[str, Sides], edits: Sequence[LeafEdit]
-    ) -> tuple[str, ...]:
-        found: list[str] = []
-        touched = {edit.path for edit in edits}
-        reported = surroundings.reported_labels(connection, sides)
-        for name, reached in sides.items():
-            of = hooks.targets(reached, (edit.layer for edit in edits), reported.get(name, ()))
-            seen, asked = reached, touched
-            if hooks.touches_labels(touched) and (moved := hooks.differing_dimensions(reached, of)):
-                seen = surroundings.whole(connection, reached, request.environment, edits)
-                asked = touched | set(hooks.overlays_on(seen.after, moved))
-            found += hooks.run(self.hooks, seen, of, asked, (request.author, request.urgent))
-        return tuple(found)
+    def _scopes(self, request: Request) -> tuple[str, ...]:
+        """What to read: the touched paths; whole documents, and what belongs to them, where somebody looks at them."""
+        scopes = request.scopes
+        if not scopes:
+            return scopes
+        if self.inspector.looks:
+            return outermost(self.inspector.scopes(request.environment, scopes))
+        if request.expect is not None:
+            known = self.inspector.known(request.environment)
+            return outermost(known.scope(scope) if scope else scope for scope in scopes)
+        return scopes
 
 
 def _draft(request: Request, edited: State) -> Draft:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from psycopg import errors
+from psycopg.pq import TransactionStatus
+
 from trimtab.model import paths, states
 from trimtab.model.errors import RevisionNotFound, UsageError
 from trimtab.model.items import Item
@@ -22,6 +25,7 @@ from trimtab.model.trees import HIDDEN
 from trimtab_store import wire
 from trimtab_store.database import Connection
 from trimtab_store.operations import EVERYTHING
+from trimtab_store.reported import REPORTED, label_sets
 from trimtab_store.wire import Row, Statement
 
 _HEAD: Final = "SELECT epoch, revision, structure_revision FROM trimtab.store_head"
@@ -64,12 +68,16 @@ class LineHead:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """What a plan reads; the lines' heads and the server's time of reading where they were read with it."""
+    """What a plan reads; the lines' heads and the server's time of reading where they were read with it.
+
+    `reported` are the label sets that agents of each environment reported.
+    """
 
     head: Head
     items: list[Item]
     heads: Mapping[str, LineHead] = field(default_factory=dict[str, LineHead])
     read_at: datetime | None = None
+    reported: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict[str, Sequence[Mapping[str, str]]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,22 +150,47 @@ def items(connection: Connection, environments: Iterable[str], scopes: Sequence[
     return _read_items(wire.exchange(connection, [_items_statement(environments, scopes)])[0])
 
 
-def near(connection: Connection, environments: Sequence[str], scopes: Sequence[str], reached: Sequence[str]) -> Near:
+def near(
+    connection: Connection,
+    environments: Sequence[str],
+    scopes: Sequence[str],
+    reached: Sequence[str],
+    *,
+    reports: bool = False,
+) -> Near:
     """The head and the items around the scopes, in one round trip; the heads of the lines reached with them.
 
-    All of it is one state of the store, but where everything is read: there the items may be newer than the head.
+    All of it is one state of the store, but where everything is read: there the items may be newer than the head. With
+    `reports` come the label sets that agents of the lines reported.
     """
     if EVERYTHING in scopes:
-        (first,), rows = wire.exchange(connection, [Statement(_HEAD.encode()), _items_statement(environments, scopes)])
-        return Near(Head(*map(wire.read_int, first)), _read_items(rows))
+        asked = [Statement(_HEAD.encode()), _items_statement(environments, scopes)]
+        ((first,), rows), reported = _exchange(connection, asked, reached if reports else ())
+        return Near(Head(*map(wire.read_int, first)), _read_items(rows), reported=reported)
     parameters = (wire.texts(environments), wire.texts(scopes), wire.texts(_above(scopes)), wire.texts(reached))
-    first, *rows = wire.exchange(connection, [Statement(_NEAR, parameters)])[0]
+    ((first, *rows),), reported = _exchange(connection, [Statement(_NEAR, parameters)], reached if reports else ())
     return Near(
         head=Head(*map(wire.read_int, first[:3])),
         items=_read_items((row[4], *row[7:]) for row in rows if row[8] is not None),
         heads={wire.read_text(row[4]): line_head((*row[:2], *row[5:7])) for row in rows if row[8] is None},
         read_at=wire.read_time(first[3]),
+        reported=reported,
     )
+
+
+def _exchange(
+    connection: Connection, asked: list[Statement], reporting: Sequence[str]
+) -> tuple[list[list[Row]], dict[str, list[dict[str, str]]]]:
+    """What statements answer, and the label sets that agents of some environments reported."""
+    if not reporting:
+        return wire.exchange(connection, asked), {}
+    try:
+        *found, reported = wire.exchange(connection, [*asked, Statement(REPORTED, (wire.texts(reporting),))])
+    except (errors.UndefinedTable, errors.InsufficientPrivilege):
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            raise
+        return wire.exchange(connection, asked), {}  # reports can only warn: no commit waits for them to be readable
+    return found, label_sets(reported)
 
 
 def line_head(row: Row) -> LineHead:

@@ -19,6 +19,7 @@ from trimtab_store import backup, checking, environments, portable, recovery
 from trimtab_store import rollback as rolling
 from trimtab_store.aftercare import Aftercare
 from trimtab_store.backup import Manifest
+from trimtab_store.checking import Checked
 from trimtab_store.commit import Committer
 from trimtab_store.database import POOL_SIZE, Connection, Database
 from trimtab_store.editing import EditBlock, Request
@@ -33,6 +34,9 @@ from trimtab_store.portable import Format
 from trimtab_store.queries import AsOf, Found, Queries
 from trimtab_store.recovery import Words
 from trimtab_store.snapshots import Snapshots
+from trimtab_store.validation import defaults
+from trimtab_store.validation.inspection import Inspector
+from trimtab_store.validation.rules import Rule
 from trimtab_store.writer import Committed, Publisher, Receipts, RolledBack, Validated
 
 __all__ = ["SIGNING_KEY", "Store", "read_key"]
@@ -50,6 +54,7 @@ class Store:
         *,
         key: SigningKey | None = None,
         trust: Trust | None = None,
+        rules: Sequence[Rule] | None = None,
         hooks: Sequence[Hook] = (),
         publisher: Publisher | None = None,
         receipts: Receipts | None = None,
@@ -59,8 +64,8 @@ class Store:
         self.history = History(database)
         self.trust = trust or (key.trust() if key else None)
         self.witness: Witness | None = None
-        self._hooks = tuple(hooks)
-        self._planner = Planner(self._hooks)
+        self._inspector = Inspector(defaults.in_force(rules), tuple(hooks))
+        self._planner = Planner(self._inspector)
         self._aftercare = Aftercare(Snapshots(database, key) if key else None, publisher, receipts)
         self._closing = contextlib.ExitStack()
         self._closing.callback(database.close)
@@ -75,6 +80,7 @@ class Store:
         signing_key: Path | str | SigningKey | None = None,
         trust: Trust | None = None,
         pool_size: int = POOL_SIZE,
+        rules: Sequence[Rule] | None = None,
         hooks: Sequence[Hook] = (),
         publisher: Publisher | None = None,
         receipts: Receipts | None = None,
@@ -82,14 +88,17 @@ class Store:
         """Connect and check the schema; nothing else is asked of the servers yet.
 
         `signing_key` is a key or the file that holds it (default: the file that TRIMTAB_SIGNING_KEY names). With a
-        `redis_url`, commits are published and agents' receipts are read there. Raises `UnavailableError`,
+        `redis_url`, commits are published and agents' receipts are read there. `rules` stand instead of the built-in
+        ones; with `()` nothing but hooks looks at the content: no category, schema or rule. Raises `UnavailableError`,
         `DeniedError` or `NotMigrated`; no message holds a password.
         """
         database = Database(database_url, pool_size=pool_size)
         try:
             key = read_key(signing_key)
             database.check_schema()
-            store = cls(database, key=key, trust=trust, hooks=hooks, publisher=publisher, receipts=receipts)
+            store = cls(
+                database, key=key, trust=trust, rules=rules, hooks=hooks, publisher=publisher, receipts=receipts
+            )
             store._wire(database_url, redis_url)
         except BaseException:
             database.close()
@@ -169,7 +178,11 @@ class Store:
 
     def check_stored(self, environment: str) -> int:
         """Check everything that an environment holds and inherits against the rules of today; the number of items."""
-        return self.database.snapshot(lambda inside: checking.check_stored(inside, environment, self._hooks))
+        return self.checked(environment).items
+
+    def checked(self, environment: str) -> Checked:
+        """The same, with what there is to warn of. Raises `DocumentsRefused` with everything that is wrong."""
+        return self.database.snapshot(lambda inside: checking.check_stored(inside, environment, self._inspector))
 
     def submit(self, request: Request) -> Committed:
         """Commit a request, publish it, and renew the snapshots that are due."""
@@ -310,7 +323,7 @@ class Store:
 
     def _structure(self, request: Request, *, creates: bool) -> Committed:
         def make(inside: Connection) -> Plan:
-            return environments.plan(inside, request, self._hooks, creates=creates)
+            return environments.plan(inside, request, self._inspector, creates=creates)
 
         return self._aftercare.of(self._writer().commit(request, make))
 

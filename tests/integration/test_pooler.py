@@ -21,7 +21,7 @@ from trimtab_store.store import Store
 
 SIZE = 2
 AGENTS = 6
-PATH = "risk.global.max_leverage"
+PATH = "plain.global.max_leverage"
 
 
 @pytest.fixture
@@ -185,12 +185,12 @@ def test_writers_that_contend_do_not_wait_for_each_others_connections(connect_st
     stores = [connect_store() for _ in range(5)]
 
     def work(writer: int) -> list[int]:
-        return [write(stores[writer], number, f"risk.r{writer}.max_leverage") for number in range(8)]
+        return [write(stores[writer], number, f"plain.r{writer}.max_leverage") for number in range(8)]
 
     with ThreadPoolExecutor(len(stores)) as pool:
         made = [revision for revisions in pool.map(work, range(len(stores))) for revision in revisions]
     assert sorted(made) == list(range(2, 2 + 5 * 8))
-    assert [thaw(store.get(f"risk.r{writer}.max_leverage", "production").value) for writer in range(5)] == [7] * 5
+    assert [thaw(store.get(f"plain.r{writer}.max_leverage", "production").value) for writer in range(5)] == [7] * 5
     before = items(store)
     write(store, 9)
     store.rollback("production", max(made), author="test")

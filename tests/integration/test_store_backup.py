@@ -36,11 +36,11 @@ def full(store: Store, database: Database) -> Iterator[Store]:
         with made.edit("base", author="ada", reason="first") as edit:
             text = "tab\there\\n é \u2028"
             deep: Json = {"list": [1, {"a": []}], "empty": {}}
-            edit.set("risk.global", {"x": 1.0, "text": text, "deep": deep})
-            edit.set("risk.global.x", 2, "mode=live")
+            edit.set("plain.global", {"x": 1.0, "text": text, "deep": deep})
+            edit.set("plain.global.x", 2, "mode=live")
             edit.hide("gone.one")
         with made.edit("production", author="ada", idempotency_key="k") as edit:
-            edit.set("risk.global.x", 3)
+            edit.set("plain.global.x", 3)
         store.reparent_environment("testing", "production", author="ada")
         yield made
 
@@ -66,14 +66,14 @@ def test_a_backup_comes_back_whole_in_a_new_database_and_declares_an_epoch(
         entry = restored.history.environment("testing", limit=1)[0]
         assert (entry.kind, entry.author, entry.reason) == ("epoch", "op", "the disk died")
         with restored.edit("production", author="ada", idempotency_key="k") as edit:
-            edit.set("risk.global.x", 3)
+            edit.set("plain.global.x", 3)
         assert edit.committed.replayed, "idempotency keys outlive a restore"
         with restored.edit("production", author="ada") as edit:
-            edit.set("risk.global.x", 4)
+            edit.set("plain.global.x", 4)
         assert edit.committed.position == Position(2, 9)
         proof = restored.database.read(lambda connection: prove(connection, KEY.trust()))
         assert proof.audited == 8
-        assert thaw(restored.get("risk.global.x", "testing").value) == 4
+        assert thaw(restored.get("plain.global.x", "testing").value) == 4
 
 
 def test_the_files_of_a_backup_are_private_and_a_directory_is_never_overwritten(full: Store, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_the_example_fleet_loads_as_commits_and_loading_it_again_changes_nothing
             assert held == {(item.layer, item.path): item.content for item in one.items()}
         assert store.load_tree(tree, author="test") == []
         with store.edit("production", author="ada") as edit:
-            edit.set("risk.global.max_leverage", 1.0)
+            edit.set("plain.global.max_leverage", 1.0)
         assert store.load_tree(tree, author="test", update=False) == []
         assert len(store.load_tree(tree, author="test")) == 1
         store.database.read(lambda connection: prove(connection, KEY.trust()))

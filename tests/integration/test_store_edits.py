@@ -36,9 +36,9 @@ def everything(store: Store, environment: str, **labels: str) -> Json:
 
 
 def test_a_commit_names_its_revision_its_paths_and_the_lines_that_it_extends(store: Store) -> None:
-    committed = write(store, "base", "risk.global", {"max_leverage": 3.0, "limits": [1, 2]})
+    committed = write(store, "base", "plain.global", {"max_leverage": 3.0, "limits": [1, 2]})
     assert committed.revision == 4
-    assert committed.paths == ("risk.global.limits", "risk.global.max_leverage")
+    assert committed.paths == ("plain.global.limits", "plain.global.max_leverage")
     assert committed.environments == ("base", "production", "testing")
     assert committed.created
     assert not committed.replayed

@@ -165,27 +165,27 @@ def test_a_rollback_brings_back_the_own_items_and_pin_what_readers_saw(store: St
 
 
 def test_a_rollback_lists_what_a_parent_changed_and_pins_it(store: Store) -> None:
-    write(store, "base", "risk.global", {"x": 1, "gone": 1})
-    to = write(store, "production", "risk.own", {"y": 1}).revision
-    write(store, "production", "risk.own.y", 2)
+    write(store, "base", "plain.global", {"x": 1, "gone": 1})
+    to = write(store, "production", "plain.own", {"y": 1}).revision
+    write(store, "production", "plain.own.y", 2)
     with store.edit("base", author="test") as edit:
-        edit.set("risk.global.x", 5)
-        edit.set("risk.global.x", 7, "mode=live")
-        edit.unset("risk.global.gone")
-        edit.set("risk.global.new", value=True)
+        edit.set("plain.global.x", 5)
+        edit.set("plain.global.x", 7, "mode=live")
+        edit.unset("plain.global.gone")
+        edit.set("plain.global.new", value=True)
     rolled = store.rollback("production", to, author="test", reason="undo")
     assert {(one.layer, one.path) for one in rolled.inherited} == {
-        ("", "risk.global.gone"),
-        ("", "risk.global.new"),
-        ("", "risk.global.x"),
-        ("mode=live", "risk.global.x"),
+        ("", "plain.global.gone"),
+        ("", "plain.global.new"),
+        ("", "plain.global.x"),
+        ("mode=live", "plain.global.x"),
     }
-    assert rolled.committed.paths == ("risk.own.y",)
+    assert rolled.committed.paths == ("plain.own.y",)
     pinned = store.rollback("production", to, author="test", pin=True)
-    assert set(pinned.pinned) == {"risk.global.gone", "risk.global.new", "risk.global.x"}
+    assert set(pinned.pinned) == {"plain.global.gone", "plain.global.new", "plain.global.x"}
     for labels in ({}, {"mode": "live"}):
-        assert thaw(store.get("risk", "production", labels).value) == {"global": {"x": 1, "gone": 1}, "own": {"y": 1}}
-    assert thaw(store.get("risk.global.x", "testing", {"mode": "live"}).value) == 7
+        assert thaw(store.get("plain", "production", labels).value) == {"global": {"x": 1, "gone": 1}, "own": {"y": 1}}
+    assert thaw(store.get("plain.global.x", "testing", {"mode": "live"}).value) == 7
     assert store.history.environment("production", limit=1)[0].kind == "rollback"
 
 
@@ -325,9 +325,9 @@ def test_a_file_that_does_not_fit_changes_nothing(store: Store, text: bytes) -> 
 
 
 def test_an_export_is_for_people(store: Store) -> None:
-    write(store, "production", "risk.global", {"max_leverage": 2.0, "on": True})
+    write(store, "production", "plain.global", {"max_leverage": 2.0, "on": True})
     assert json.loads(store.export_environment("production"))["layers"] == {
-        "common": {"values": {"risk": {"global": {"max_leverage": 2.0, "on": True}}}}
+        "common": {"values": {"plain": {"global": {"max_leverage": 2.0, "on": True}}}}
     }
 
 

@@ -58,7 +58,7 @@ def hook() -> Recorder:
 @pytest.fixture
 def hooked(connect_store: ConnectStore, store: Store, hook: Recorder) -> Store:
     del store
-    return connect_store(hooks=[hook])
+    return connect_store(rules=(), hooks=[hook])
 
 
 def write(store: Store, environment: str, path: str, value: object, layer: str | None = None) -> Committed:
@@ -121,7 +121,7 @@ def test_a_change_that_only_a_line_below_breaks_is_refused(connect_store: Connec
         if isinstance(value, dict) and value.get("careful") and value.get("max_leverage", 0) != 1:
             yield "too much for the careful"
 
-    mine = connect_store(hooks=[careful])
+    mine = connect_store(rules=(), hooks=[careful])
     write(mine, "production", "fleet.bots.m.labels.mode", "live")
     write(mine, "production", "risk.global", {"max_leverage": 1})
     write(mine, "production", "risk.global", {"careful": True}, "mode=live")
@@ -134,7 +134,7 @@ def test_label_sets_that_agents_reported_warn_only(
 ) -> None:
     """An agent whose reports Redis takes, and which no configuration declares."""
     del store
-    hooked = connect_store(hooks=[hook], redis_url=one_redis.url)
+    hooked = connect_store(rules=(), hooks=[hook], redis_url=one_redis.url)
     write(hooked, "production", "fleet.bots.m.labels.mode", "live")
     with Agent.connect(
         environment="production",
@@ -207,7 +207,7 @@ def test_a_hook_may_raise_and_a_dry_run_asks_it_too(connect_store: ConnectStore,
     def strict(change: DocumentChange) -> Iterable[str]:
         raise errors.ValidationError("No", f"{change.path} is closed", "Ask later")
 
-    mine = connect_store(hooks=[strict])
+    mine = connect_store(rules=(), hooks=[strict])
     with pytest.raises(errors.ValidationError, match=r"a\.b is closed"):
         write(mine, "base", "a.b", 1)
     with pytest.raises(errors.ValidationError, match=r"a\.b is closed"), mine.validate("base") as edit:

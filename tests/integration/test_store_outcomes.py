@@ -70,59 +70,59 @@ def test_an_edit_that_changed_nothing_leaves_its_key_free(store: Store) -> None:
 
 
 def test_expect_holds_while_the_touched_documents_stay_as_they_were(store: Store) -> None:
-    revision = write(store, "base", "risk.global", {"x": 1, "y": 1}).revision
-    write(store, "base", "risk.other", {"x": 2})
-    assert write(store, "base", "risk.global.x", 2, expect=revision).created
+    revision = write(store, "base", "plain.global", {"x": 1, "y": 1}).revision
+    write(store, "base", "plain.other", {"x": 2})
+    assert write(store, "base", "plain.global.x", 2, expect=revision).created
 
 
 def test_expect_is_refused_with_both_values(store: Store) -> None:
-    revision = write(store, "base", "risk.global", {"x": 1, "y": 1}).revision
-    write(store, "base", "risk.global.y", 5)
+    revision = write(store, "base", "plain.global", {"x": 1, "y": 1}).revision
+    write(store, "base", "plain.global.y", 5)
     with pytest.raises(errors.ExpectationFailed) as caught:
-        write(store, "production", "risk.global.x", 2, expect=revision)
-    assert "risk.global.y in production was 1 at revision 4 and is 5 now" in caught.value.why
+        write(store, "production", "plain.global.x", 2, expect=revision)
+    assert "plain.global.y in production was 1 at revision 4 and is 5 now" in caught.value.why
     assert caught.value.exit_code == 5
 
 
 def test_expect_looks_at_values_not_at_revisions(store: Store) -> None:
-    revision = write(store, "base", "risk.global.x", 1).revision
-    write(store, "base", "risk.global.x", 2)
-    write(store, "base", "risk.global.x", 1)
-    assert write(store, "base", "risk.global.x", 3, expect=revision).created
+    revision = write(store, "base", "plain.global.x", 1).revision
+    write(store, "base", "plain.global.x", 2)
+    write(store, "base", "plain.global.x", 1)
+    assert write(store, "base", "plain.global.x", 3, expect=revision).created
 
 
 def test_expect_ignores_what_no_reader_sees(store: Store) -> None:
-    write(store, "base", "risk.global.x", 1)
-    revision = write(store, "production", "risk.global.x", 2).revision
-    write(store, "base", "risk.global.x", 9)
-    assert write(store, "production", "risk.global.x", 3, expect=revision).created
+    write(store, "base", "plain.global.x", 1)
+    revision = write(store, "production", "plain.global.x", 2).revision
+    write(store, "base", "plain.global.x", 9)
+    assert write(store, "production", "plain.global.x", 3, expect=revision).created
 
 
 def test_expect_sees_a_change_that_only_some_readers_see(store: Store) -> None:
-    revision = write(store, "base", "risk.global.x", 1).revision
+    revision = write(store, "base", "plain.global.x", 1).revision
     with store.edit("base", author="test") as edit:
-        edit.set("risk.global.x", 7, {"mode": "live", "region": "ny4"})
+        edit.set("plain.global.x", 7, {"mode": "live", "region": "ny4"})
     with pytest.raises(errors.ExpectationFailed, match="mode=live,region=ny4"):
-        write(store, "base", "risk.global.x", 2, expect=revision)
+        write(store, "base", "plain.global.x", 2, expect=revision)
 
 
 def test_expect_sees_a_document_that_appeared_or_vanished(store: Store) -> None:
-    write(store, "base", "risk.global.x", 1)
+    write(store, "base", "plain.global.x", 1)
     with pytest.raises(errors.ExpectationFailed, match="absent"):
-        write(store, "base", "risk.global.y", 2, expect=3)
-    revision = write(store, "base", "risk.global.z", 1).revision
+        write(store, "base", "plain.global.y", 2, expect=3)
+    revision = write(store, "base", "plain.global.z", 1).revision
     with store.edit("production", author="test") as edit:
-        edit.hide("risk.global")
+        edit.hide("plain.global")
     with pytest.raises(errors.ExpectationFailed, match="absent"):
-        write(store, "production", "risk.global.x", 2, expect=revision)
+        write(store, "production", "plain.global.x", 2, expect=revision)
 
 
 def test_expect_sees_a_new_parent(store: Store) -> None:
-    write(store, "testing", "risk.global.x", 5)
-    revision = write(store, "base", "risk.global.x", 1).revision
+    write(store, "testing", "plain.global.x", 5)
+    revision = write(store, "base", "plain.global.x", 1).revision
     store.reparent_environment("production", "testing", author="test")
     with pytest.raises(errors.ExpectationFailed, match="was 1 at revision 5 and is 5 now"):
-        write(store, "production", "risk.global.x", 2, expect=revision)
+        write(store, "production", "plain.global.x", 2, expect=revision)
 
 
 def test_expect_names_a_revision_that_exists(store: Store) -> None:

@@ -24,7 +24,7 @@ def write(store: Store, environment: str, path: str, value: object) -> int:
 @pytest.fixture
 def past(store: Store) -> int:
     """A revision of production in which a.b is 1; now it is 2."""
-    write(store, "base", "risk.global", {"x": 1})
+    write(store, "base", "plain.global", {"x": 1})
     past = write(store, "production", "a.b", 1)
     write(store, "production", "a.b", 2)
     return past
@@ -59,10 +59,10 @@ def test_expect_refuses_whatever_changed_also_through_a_parent(
     store: Store, replace: Replaces, environment: str
 ) -> None:
     seen = head(store)
-    moved = write(store, environment, "risk.global.x", 5)
+    moved = write(store, environment, "plain.global.x", 5)
     with pytest.raises(errors.ExpectationFailed) as caught:
         replace(expect=seen)
-    assert caught.value.why == f"risk.global.x in production was 1 at revision {seen} and is 5 now"
+    assert caught.value.why == f"plain.global.x in production was 1 at revision {seen} and is 5 now"
     assert (head(store), thaw(store.get("a.b", "production").value)) == (moved, 2)
     assert replace(expect=moved).created
 
@@ -93,13 +93,13 @@ def test_a_key_belongs_to_one_target_and_one_urgency(store: Store, past: int) ->
 
 @pytest.mark.parametrize("pin", [False, True])
 def test_a_repeated_rollback_says_again_what_a_parent_had_changed(store: Store, past: int, *, pin: bool) -> None:
-    write(store, "base", "risk.global", {"x": 7, "y": 8})
+    write(store, "base", "plain.global", {"x": 7, "y": 8})
     first = store.rollback("production", past, author="test", pin=pin, idempotency_key="k")
-    write(store, "base", "risk.global", {"x": 9})
-    write(store, "production", "risk.global.x", 10)
+    write(store, "base", "plain.global", {"x": 9})
+    write(store, "production", "plain.global.x", 10)
     again = store.rollback("production", past, author="test", pin=pin, idempotency_key="k")
-    assert [one.path for one in first.inherited] == ["risk.global.x", "risk.global.y"]
-    assert first.pinned == (("risk.global.x", "risk.global.y") if pin else ())
+    assert [one.path for one in first.inherited] == ["plain.global.x", "plain.global.y"]
+    assert first.pinned == (("plain.global.x", "plain.global.y") if pin else ())
     assert (again.committed.replayed, again.inherited, again.pinned) == (True, first.inherited, first.pinned)
 
 

@@ -23,7 +23,7 @@ from trimtab_store.snapshots import newest
 from trimtab_store.store import Store
 from trimtab_store.verification import prove
 
-LEVERAGE = "risk.global.max_leverage"
+LEVERAGE = "plain.global.max_leverage"
 
 
 class Limits(BaseModel, frozen=True):
@@ -141,7 +141,7 @@ def agent(store: Store, database: Database, proxy: Proxy) -> Iterator[Agent]:
     with Agent.connect(
         environment="production", trust=KEY.trust(), database_url=url, redis_url=None, hold="all", timeout=20.0
     ) as made:
-        made.bind("risk.global", Limits)
+        made.bind("plain.global", Limits)
         assert eventually(lambda: made.status is Status.DEGRADED)
         yield made
 
@@ -154,13 +154,13 @@ def test_an_urgent_change_skipped_by_a_snapshot_is_served(
     proxy.reset_all()
     restructure(store, "zone")
     commit(store, "base", LEVERAGE, "high")
-    commit(store, environment, "trading.size", 0, urgent=True)
-    commit(store, "base", "trading.note", "later")
+    commit(store, environment, "desk.size", 0, urgent=True)
+    commit(store, "base", "desk.note", "later")
     last = restructure(store, "zone", "rack")
-    assert (agent.get("trading.size"), agent[LEVERAGE]) == (None, 3.0)
+    assert (agent.get("desk.size"), agent[LEVERAGE]) == (None, 3.0)
     proxy.resume()
     assert agent.wait_for(last, 20)
-    assert (agent["trading.size"], agent["trading.note"], agent.revision) == (0, "later", last)
+    assert (agent["desk.size"], agent["desk.note"], agent.revision) == (0, "later", last)
 
 
 def test_a_refused_state_that_comes_by_snapshot_is_held_back_when_nothing_was_urgent(
@@ -171,7 +171,7 @@ def test_a_refused_state_that_comes_by_snapshot_is_held_back_when_nothing_was_ur
     proxy.reset_all()
     restructure(store, "zone")
     commit(store, "base", LEVERAGE, "high")
-    commit(store, "testing", "trading.size", 0, urgent=True)
+    commit(store, "testing", "desk.size", 0, urgent=True)
     restructure(store, "zone", "rack")
     proxy.resume()
     assert eventually(lambda: agent.refused, 20)

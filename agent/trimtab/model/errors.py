@@ -40,7 +40,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from trimtab.model.canonical import Json
 
 
 class TrimtabError(Exception):
@@ -61,8 +64,8 @@ class TrimtabError(Exception):
         said = f"{self.what}: {self.why}" if self.why else self.what
         return " ".join(_sentence(part) for part in (said, self.remedy) if part)
 
-    def to_dict(self) -> dict[str, str]:
-        """The error for programs: code, what, why and remedy."""
+    def to_dict(self) -> dict[str, Json]:
+        """The error for programs: code, what, why and remedy; some errors have more to say."""
         return {"code": self.code, "what": self.what, "why": self.why, "remedy": self.remedy}
 
 

@@ -77,3 +77,7 @@ class DocumentsRefused(ValidationError):
         more = len(self.problems) - MAX_SHOWN
         said = "; ".join(map(str, self.problems[:MAX_SHOWN])) + (f"; and {more} more" if more > 0 else "")
         super().__init__(what, said, "" if any(one.remedy for one in self.problems) else "Change it, or the rule first")
+
+    def to_dict(self) -> dict[str, Json]:
+        """The error for programs, with every problem."""
+        return {**super().to_dict(), "problems": [one.to_dict() for one in self.problems]}

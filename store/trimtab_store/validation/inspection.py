@@ -1,0 +1,176 @@
+"""The inspection of one change: what has to be read for it, whom it reaches in each line, and all that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from trimtab.model import labels, layers, paths
+from trimtab.model.items import LeafEdit
+from trimtab.model.layers import Selector
+from trimtab.model.problems import DocumentsRefused, Problem
+from trimtab_store import hooks
+from trimtab_store.hooks import Hook, Objection
+from trimtab_store.operations import EVERYTHING
+from trimtab_store.validation import shapes
+from trimtab_store.validation.findings import Findings
+from trimtab_store.validation.judging import Judgement
+from trimtab_store.validation.line import Line
+from trimtab_store.validation.registered import EMPTY, REGISTRATIONS, Registered, documents_in
+from trimtab_store.validation.resolved import Contents
+from trimtab_store.validation.rules import Rule
+from trimtab_store.validation.schema_rules import PATTERNS, VERSIONS
+from trimtab_store.validation.sides import Sides
+from trimtab_store.validation.targets import LABELS_SCOPE, Labels, targets
+
+Reported: TypeAlias = "Mapping[str, Sequence[Labels]]"
+
+
+@dataclass(slots=True)
+class Inspector:
+    """What looks at changes before they are committed: rules, with shapes, unless `rules` is None; and hooks.
+
+    It remembers what each environment registers, so that a plan asks for all that it needs at once.
+    """
+
+    rules: Sequence[Rule] | None = None
+    hooks: Sequence[Hook] = ()
+    _known: dict[str, Registered] = field(default_factory=dict[str, Registered])
+
+    @property
+    def looks(self) -> bool:
+        """Whether anything is looked at."""
+        return self.rules is not None or bool(self.hooks)
+
+    def known(self, environment: str) -> Registered:
+        """What an environment registered when it was last looked at."""
+        return self._known.get(environment, EMPTY)
+
+    def scopes(self, environment: str, touched: Iterable[str]) -> list[str]:
+        """What a change of these paths probably needs: whole documents, labels, registrations, what rules read."""
+        known = self.known(environment)
+        found = [known.scope(path) if path else path for path in touched]
+        if self.rules is None:
+            return [*found, LABELS_SCOPE]
+        for rule in (*self.rules, *known.rules):
+            if any(rule.watches(document) for path in touched if path for document in known.holding(path)):
+                found += rule.reads
+        return [*found, LABELS_SCOPE, *REGISTRATIONS]
+
+    def inspect(
+        self,
+        environment: str,
+        sides: Mapping[str, Sides],
+        edits: Sequence[LeafEdit],
+        reported: Reported,
+        *,
+        settled: bool = False,
+    ) -> Inspection:
+        """The inspection of some edits. `settled`: they bring back what was, so no schema needs a higher version."""
+        edited = [layers.parse(text) for text in sorted({edit.layer for edit in edits})]
+        subject = Subject(environment, sides, edited, sorted({edit.path for edit in edits}), reported)
+        return Inspection(self, subject, tuple(edits), self._rules(settled=settled))
+
+    def inspect_lines(self, subject: Subject) -> Inspection:
+        """The inspection of what no edits made: a change of structure, or all that is stored."""
+        return Inspection(self, subject, (), self._rules(settled=True))
+
+    def _rules(self, *, settled: bool) -> Sequence[Rule] | None:
+        if self.rules is None:
+            return None
+        return (PATTERNS, *self.rules) if settled else (PATTERNS, VERSIONS, *self.rules)
+
+    def learn(self, environment: str, registered: Registered) -> None:
+        """Remember what an environment registers."""
+        self._known[environment] = registered
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is inspected: the lines, the layers and paths that may differ in them, and the labels that agents report."""
+
+    environment: str
+    sides: Mapping[str, Sides]
+    edited: Sequence[Selector]
+    touched: Sequence[str]
+    reported: Reported = field(default_factory=dict[str, Sequence[Labels]])
+
+
+class Inspection:
+    """One change in every line that it extends."""
+
+    def __init__(
+        self, inspector: Inspector, subject: Subject, edits: tuple[LeafEdit, ...], rules: Sequence[Rule] | None
+    ) -> None:
+        self._inspector, self._subject, self._edits, self._rules = inspector, subject, edits, rules
+        contents = Contents()
+        first = subject.environment  # the edited one is named first
+        ordered = sorted(subject.sides, key=lambda name: (name != first, name))
+        self._judgements = [self._of(Line(subject.sides[name], contents)) for name in ordered]
+        inspector.learn(first, self._judgements[0].after)
+
+    def missing(self, scopes: Sequence[str]) -> tuple[str, ...]:
+        """What has to be read beside these scopes before anything can be said."""
+        read = set(scopes)
+        if EVERYTHING in read:
+            return ()
+        needed: set[str] = set()
+        for one in self._judgements:
+            if one.moved:
+                return (EVERYTHING,)  # other labels may show any overlay
+            needed.update(
+                registered.scope(path) for path in self._subject.touched for registered in (one.before, one.after)
+            )
+            needed.update(one.reads())
+        return tuple(sorted(path for path in needed if path not in read and read.isdisjoint(paths.parents(path))))
+
+    def problems(self) -> Sequence[Problem]:
+        """Everything that is wrong with documents, whether or not it refuses."""
+        if self._rules is None:
+            return ()
+        findings = Findings()
+        for problem in shapes.misplaced(self._edits):
+            findings.note(problem)
+        for one in self._judgements:
+            for problem, group in one.problems(shapes.problems_of):
+                findings.add(problem, one.line.environment, group)
+        return findings.problems()
+
+    def warnings(self, author: str, *, urgent: bool = False) -> tuple[str, ...]:
+        """Judge everything. Raises `DocumentsRefused` with all that is wrong, `HookRefused` if only hooks refuse."""
+        problems = self.problems()
+        objections: list[Objection] = []
+        for one in self._judgements:
+            objections += hooks.ask(self._inspector.hooks, one.line, one.documents, (author, urgent))
+        if any(problem.severity == "refuse" for problem in problems):
+            raise DocumentsRefused([*problems, *(objection.problem() for objection in objections)])
+        hooks.check(objections)
+        return (*map(str, problems), *map(str, objections))
+
+    def _of(self, line: Line) -> Judgement:
+        subject, before, after = self._subject, EMPTY, EMPTY
+        if self._rules is not None:
+            before, after = Registered.of(line.before), Registered.of(line.after)
+        touched = self._below(line, max(before.depth, after.depth))
+        documents = documents_in(before, touched) | documents_in(after, touched)
+        holding = {rank for document in documents for rank in line.after.overlays(document)}
+        moves = any(map(labels.is_label_path, subject.touched))
+        reported = subject.reported.get(line.environment, ())
+        line.targets = targets(
+            line.before, line.after, subject.edited, line.after.selectors(holding), reported, moves=moves
+        )
+        moved = frozenset[str]()
+        if moves:
+            moved = moved.union(*(target.moved for target in line.targets))
+            documents |= documents_in(after, line.after.under(moved))
+        return Judgement(line, before, after, tuple(sorted(documents)), self._rules or (), moved)
+
+    def _below(self, line: Line, depth: int) -> set[str]:
+        """The touched paths, and for one above documents the items that stand below it."""
+        found = set(self._subject.touched)
+        for path in self._subject.touched:
+            if len(paths.parse(path)) < depth:
+                for side in (line.before, line.after):
+                    found.update(side.below(path))
+        return found

@@ -1,0 +1,92 @@
+"""Whom a change can reach in one line: label sets that the configuration declares, and those that agents reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from trimtab.model import labels
+from trimtab.model.layers import Selector
+from trimtab_store.validation.resolved import Readers, Resolved
+
+Labels: TypeAlias = "Mapping[str, str]"
+LABELS_SCOPE: Final = "fleet.bots"
+"""What has to be read to know the targets of a line."""
+_PLACES: Final = frozenset({"node", "region"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A reader before and after a change; `declared` unless it is known from an agent's report only."""
+
+    before: Labels
+    after: Labels
+    declared: bool
+
+    @property
+    def moved(self) -> frozenset[str]:
+        """The dimensions whose label the change gives, takes or alters."""
+        if self.before is self.after:
+            return frozenset()
+        named = self.before.keys() | self.after.keys()
+        return frozenset(name for name in named if self.before.get(name) != self.after.get(name))
+
+
+def targets(
+    before: Resolved,
+    after: Resolved,
+    edited: Iterable[Selector],
+    holding: Iterable[Selector],
+    reported: Iterable[Labels],
+    *,
+    moves: bool,
+) -> list[Target]:
+    """The targets of one line, declared ones first.
+
+    Declared are the bots of `fleet.bots`, each also with the node and region that an edited layer names. Where no bot
+    is declared they are whoever sees the common layer alone, or with it one of the layers that were edited or are
+    `holding` the documents in question, so that a change is never looked at by nobody. `moves`: whether labels may
+    differ between the sides.
+    """
+    bots = sorted({*labels.declared_bots(before.state), *labels.declared_bots(after.state)})
+    found: list[dict[str, str]] = []
+    if bots:
+        places = [{k: v for k, v in selector.labels if k in _PLACES} for selector in edited]
+        found.extend({"bot": bot, **place} for bot in bots for place in ({}, *places))
+    else:
+        found.extend(dict(selector.labels) for selector in (*edited, *holding))
+        found.append({})
+    declared = _distinct(found)
+    others = [one for key, one in _distinct(map(dict, reported)).items() if key not in declared]
+    new = _attributes(after)
+    old = _attributes(before) if moves else None
+    return [*_targets(declared.values(), old, new, declared=True), *_targets(others, old, new, declared=False)]
+
+
+Attributes: TypeAlias = "Callable[[Labels], Labels]"
+
+
+def _targets(
+    identities: Iterable[Labels], old: Attributes | None, new: Attributes, *, declared: bool
+) -> Iterator[Target]:
+    for identity in identities:
+        after = new(identity)
+        yield Target(after if old is None else old(identity), after, declared)
+
+
+def _attributes(side: Resolved) -> Attributes:
+    """What gives an identity the labels of its bot, as `labels.effective` does, without looking at every layer."""
+    readers: Readers = side.readers(side.overlays(LABELS_SCOPE))
+
+    def effective(identity: Labels) -> Labels:
+        bot = identity.get("bot")
+        if bot is None:
+            return identity
+        return labels.with_attributes(identity, side.value(labels.labels_path(bot), readers.overlays(identity)))
+
+    return effective
+
+
+def _distinct(found: Iterable[dict[str, str]]) -> dict[tuple[tuple[str, str], ...], dict[str, str]]:
+    return {tuple(sorted(one.items())): one for one in found}
