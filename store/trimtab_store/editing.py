@@ -12,6 +12,7 @@ from typing import Final, Generic, Self, TypeVar
 from trimtab.model import canonical, paths
 from trimtab.model.changes import EpochRecord, Kind, StructureEdit
 from trimtab.model.errors import UsageError
+from trimtab_store.composed import ComposedEdits
 from trimtab_store.operations import (
     EVERYTHING,
     Operation,
@@ -83,7 +84,7 @@ class Request:
         return self
 
 
-class EditBlock(Generic[R]):
+class EditBlock(ComposedEdits, Generic[R]):
     """Collects operations; `finish` is called with the request when the block ends without an error."""
 
     def __init__(self, start: Request, finish: Callable[[Request], R]) -> None:

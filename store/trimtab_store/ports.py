@@ -8,12 +8,16 @@ of the database.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
 
 from trimtab_store.portable import Format
 from trimtab_store.writer import Committed, LayerLike, RolledBack, Validated
+
+if TYPE_CHECKING:
+    from trimtab.categories import Token
 
 
 class Edits(Protocol):
@@ -36,6 +40,22 @@ class Edits(Protocol):
 
     def hide(self, path: str, layer: LayerLike = None) -> None:
         """Mask a path and everything below it in lower ranks; the layer's own items there are removed."""
+        ...
+
+    def update(self, values: Mapping[str, object], layer: LayerLike = None) -> None:
+        """Put values by path; where one is an object, its leaves are put and the others beside them left alone."""
+        ...
+
+    def update_risk_limit(self, name: str, value: float | str | Decimal, layer: LayerLike = None) -> None:
+        """Put one limit of `risk.global`; an exact amount as text or `Decimal`."""
+        ...
+
+    def add_token(self, token: Mapping[str, object] | Token, layer: LayerLike = None) -> None:
+        """Put a token under its address, with what is said of it and nothing else; raises `UsageError` without one."""
+        ...
+
+    def set_strategy_parameter(self, strategy: str, name: str, value: object, layer: LayerLike = None) -> None:
+        """Put one parameter of a strategy."""
         ...
 
 

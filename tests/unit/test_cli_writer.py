@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.console import Console
 from trimtab_store.cli import connecting
+from trimtab_store.composed import ComposedEdits
 from trimtab_store.ports import Writer
 from trimtab_store.store import Store
 from trimtab_store.writer import Committed, Difference, RolledBack, Validated
@@ -29,7 +30,7 @@ COMMITTED = Committed(
 
 
 @dataclass
-class Block:
+class Block(ComposedEdits):
     """Records the operations of one block."""
 
     operations: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])

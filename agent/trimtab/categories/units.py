@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     GetJsonSchemaHandler,
+    PlainSerializer,
     SecretStr,
     StringConstraints,
     WithJsonSchema,
@@ -71,6 +72,12 @@ def _amount(pattern: str, bound: dict[str, int]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"type": "number", **bound}, {"type": "string", "pattern": pattern}]})
 
 
+def _plain(value: Decimal) -> str:
+    return f"{value:f}"
+
+
+_PLAIN: Final = PlainSerializer(_plain, return_type=str, when_used="json-unless-none")
+"""As JSON an amount is a text that `_written` takes: 0.000000001, not 1E-9."""
 Text: TypeAlias = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1024)]
 Words: TypeAlias = Annotated[str, StringConstraints(strict=True, max_length=4096)]
 """A text that may be empty."""
@@ -92,6 +99,7 @@ Amount: TypeAlias = Annotated[
     Field(ge=0, allow_inf_nan=False),
     BeforeValidator(_written),
     _amount(_NOT_NEGATIVE, {"minimum": 0}),
+    _PLAIN,
     Unit("amount"),
 ]
 """Money or size in the currency or asset that its field names; exact."""
@@ -100,6 +108,7 @@ PositiveAmount: TypeAlias = Annotated[
     Field(gt=0, allow_inf_nan=False),
     BeforeValidator(_written),
     _amount(_POSITIVE, {"exclusiveMinimum": 0}),
+    _PLAIN,
     Unit("amount"),
 ]
 Usd: TypeAlias = Annotated[
@@ -107,6 +116,7 @@ Usd: TypeAlias = Annotated[
     Field(ge=0, allow_inf_nan=False),
     BeforeValidator(_written),
     _amount(_NOT_NEGATIVE, {"minimum": 0}),
+    _PLAIN,
     Unit("usd"),
 ]
 Secret: TypeAlias = Annotated[SecretStr, Hidden()]
