@@ -75,6 +75,7 @@ class Account:
             alarms=tuple(f"{name}: {text}" for name, text in alarms.items()),
             too_stale=documents.too_stale(held.view.categories(), staleness),
             attached=self._face.attached(),
+            understands=self._plan.understands,
             overrides=tuple(OverrideReport(one.path, one.shown, one.why) for one in replica.serving.overridden),
             closed=closed,
         )

@@ -51,6 +51,7 @@ class Agent(Connected):
         timeout: float | None = None,
         hold: Literal["binding", "all"] | None = None,
         local: str | Path | None = None,
+        understands: Mapping[str, int] | None = None,
         open_sources: OpenSources | None = None,
     ) -> Self:
         """Follow an environment; returns when a first view is served, whichever feed it comes from.
@@ -60,7 +61,8 @@ class Agent(Connected):
         within milliseconds, `directory` lets the next start do without any server; it belongs to this agent alone. A
         view that no primary has confirmed yet is given half a second for that. `hold="all"` keeps the whole view back
         while a binding's model refuses it. `local` is a file of this node's own overrides, which hold as far as
-        `override.config` permits them (`overrides` tells). `open_sources` replaces the feeds, for tests.
+        `override.config` permits them (`overrides` tells). `understands` names for schemas the newest version that the
+        bot's code reads: a change that it could not read is refused. `open_sources` replaces the feeds, for tests.
 
         Raises `SettingError` for what is missing or unusable, `UnavailableError` after `timeout` seconds (default 10)
         with what each feed said, and as themselves `EnvironmentNotFound`, `NotMigrated`, `FeedDenied`, `DirectoryHeld`
@@ -78,6 +80,7 @@ class Agent(Connected):
                 "timeout": timeout,
                 "hold": hold,
                 "local": local,
+                "understands": understands,
             }
         )
         deadline = time.monotonic() + given.timeout

@@ -10,6 +10,7 @@
     TRIMTAB_TIMEOUT           seconds that `connect` may take
     TRIMTAB_HOLD              binding or all
     TRIMTAB_LOCAL             a file of local overrides, JSON or TOML, optional
+    TRIMTAB_UNDERSTANDS       the newest versions of schemas that this code reads: strategy_params=2,signals=1
 
 `TRIMTAB_DIRECTORY` is something else: the data directory of `trimtab up` with servers, keys and journals in it.
 """
@@ -49,11 +50,19 @@ class Settings(BaseSettings):
     timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
     hold: Literal["binding", "all"] = "binding"
     local: Path | None = None
+    understands: Annotated[dict[str, Annotated[int, Field(ge=1)]], NoDecode] = Field(default_factory=dict)
 
     @field_validator("labels", "require", mode="before")
     @classmethod
     def _read_labels(cls, given: object) -> object:
         return dict(layers.parse(given).labels) if isinstance(given, str) else given
+
+    @field_validator("understands", mode="before")
+    @classmethod
+    def _read_versions(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        return {name.strip(): version for name, _, version in (one.partition("=") for one in given.split(",") if one)}
 
     @field_validator("directory", "database_url", "redis_url", "local", mode="before")
     @classmethod

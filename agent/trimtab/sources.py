@@ -37,6 +37,7 @@ def plan(given: Settings) -> Plan:
         require=given.require,
         hold=given.hold,
         overrides=None if given.local is None else override.read(given.local),
+        understands=given.understands,
     )
 
 

@@ -32,6 +32,7 @@ class Plan:
     require: Mapping[str, str] = field(default_factory=dict[str, str])
     hold: Hold = "binding"
     overrides: Overrides | None = None
+    understands: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from trimtab.model.resolution import Absent
 from trimtab.model.states import State
 from trimtab.model.trees import HIDDEN
 from trimtab.model.values import Document, thaw
-from trimtab_store.evolution.versions import Schemas
+from trimtab_store.evolution.versions import STAMP, Schemas
 
 STATUS: Final = "status"
 
@@ -176,7 +176,7 @@ class Registry:
         for path in sorted(stored | described):
             shown = resolution.resolve_at(state, {}, paths.join((METADATA, *paths.parse(path))))
             metadata = cast("dict[str, Json]", thaw(shown)) if isinstance(shown, Document) else {}
-            if path in stored or metadata:
+            if path in stored or metadata.keys() - {STAMP}:  # a stamp may be there for environments that inherit
                 schema = self.schemas.of_document(path)
                 yield Entry(
                     path,

@@ -26,6 +26,7 @@ def test_variables_are_read_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -
         "REQUIRE": "mode=paper",
         "TIMEOUT": "2.5",
         "HOLD": "all",
+        "UNDERSTANDS": "strategy_params=2, signals=1",
     }
     for name, value in variables.items():
         monkeypatch.setenv(f"TRIMTAB_{name}", value)
@@ -37,6 +38,7 @@ def test_variables_are_read_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -
     )
     assert (read.labels, read.require) == ({"bot": "mm-btc", "node": "a"}, {"mode": "paper"})
     assert (read.timeout, read.hold) == (2.5, "all")
+    assert read.understands == {"strategy_params": 2, "signals": 1}
     assert read.database_url is not None
     assert read.database_url.get_secret_value() == "postgresql://u:secret@h/d"
     assert "secret" not in repr(read)
@@ -76,6 +78,12 @@ def test_a_password_is_in_no_message() -> None:
         settings.read({"environment": "production", "trust": TRUST, "redis_url": ["hunter2"]})
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("said", ["strategy_params", "a=0", "a=x", "a=1=2", {"a": 0}])
+def test_a_version_that_is_none_is_refused(said: object) -> None:
+    with pytest.raises(SettingError, match="TRIMTAB_UNDERSTANDS"):
+        settings.read({"environment": "production", "trust": TRUST, "understands": said})
 
 
 def test_attribute_labels_come_from_configuration_only() -> None:

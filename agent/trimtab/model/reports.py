@@ -71,8 +71,9 @@ class Report:
     """One agent's report. `epoch` and `revision` name the served view, `proven` the store revision that proves it.
 
     `staleness_seconds` is infinite while nothing was ever certified: null in JSON, which has no infinity. `too_stale`
-    are the categories for which that is too much. `attached` are the bots that a sidecar speaks for, too. `at` is
-    stamped by the server that takes the report, in seconds of its clock.
+    are the categories for which that is too much. `attached` are the bots that a sidecar speaks for, too. `understands`
+    names for schemas the newest version that its code can read. `at` is stamped by the server that takes the report, in
+    seconds of its clock.
     """
 
     agent: str
@@ -89,12 +90,14 @@ class Report:
     too_stale: tuple[str, ...] = ()
     attached: AttachedBots | None = None
     overrides: tuple[OverrideReport, ...] = ()
+    understands: Mapping[str, int] = field(default_factory=dict[str, int])
     closed: bool = False
     at: float = field(default=0.0)
 
     def encode(self) -> bytes:
         """JSON for `:fleet` and `trimtab_report_v1`; refusals are shortened to fit 64 KiB."""
         fields: dict[str, object] = {**asdict(self), "status": self.status.value, "labels": dict(self.labels)}
+        fields["understands"] = dict(self.understands)
         fields["attached"] = None if self.attached is None else _told(self.attached)
         text = b""
         for kept in (50, 20, 5, 1, 0):
@@ -146,6 +149,7 @@ def decode(text: bytes) -> Report:
             too_stale=tuple(string(category) for category in array(fields.get("too_stale", []))),
             attached=_attached(fields.get("attached")),
             overrides=tuple(_override(one) for one in array(fields.get("overrides", []))),
+            understands={string(name): number(version) for name, version in fields.get("understands", {}).items()},
             closed=flag(fields["closed"]),
             at=_seconds(fields["at"]),
         )

@@ -11,7 +11,6 @@ from trimtab.model.canonical import Json, trusted
 from trimtab.model.documents import METADATA, Documents
 from trimtab.model.errors import PathError
 from trimtab.model.states import State
-from trimtab.model.trees import HIDDEN
 from trimtab.model.values import Document, Value, thaw
 from trimtab_store.evolution import builtin
 
@@ -87,7 +86,7 @@ def stamp_of(state: State, environment: str, document: str, newest: int) -> int:
     lineage = state.lineage.environments
     for name in reversed(lineage[: lineage.index(environment) + 1]):
         content = state.content(name, "", stamp_path(document))
-        said = trusted(content) if content not in {None, HIDDEN} else None
+        said = trusted(content) if content else None
         if isinstance(said, int) and not isinstance(said, bool) and said >= 1:
             return said
     return newest

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from typing import Any
@@ -57,6 +58,7 @@ REPORT = Report(
     alarms=("forked",),
     too_stale=("risk", "trading"),
     attached=AttachedBots(2, Position(2, 40)),
+    understands={"strategy_params": 2},
     closed=True,
     at=12.5,
 )
@@ -64,6 +66,12 @@ REPORT = Report(
 
 def test_a_report_comes_back() -> None:
     assert reports.decode(REPORT.encode()) == REPORT
+
+
+def test_a_report_of_before_there_were_versions_is_read() -> None:
+    fields = json.loads(REPORT.encode())
+    del fields["understands"]
+    assert reports.decode(json.dumps(fields).encode()).understands == {}
 
 
 @pytest.mark.parametrize(
