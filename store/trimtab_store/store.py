@@ -15,7 +15,7 @@ from trimtab.model.errors import SettingError
 from trimtab.model.resolution import Candidate
 from trimtab.model.statements import SigningKey, Trust
 from trimtab.model.structure import Forest
-from trimtab_store import backup, checking, environments, portable, recovery
+from trimtab_store import backup, checking, environments, portable, recovery, registry_reading
 from trimtab_store import rollback as rolling
 from trimtab_store.aftercare import Aftercare
 from trimtab_store.backup import Manifest
@@ -24,17 +24,24 @@ from trimtab_store.commit import Committer
 from trimtab_store.database import POOL_SIZE, Connection, Database
 from trimtab_store.editing import EditBlock, Request
 from trimtab_store.epochs import Witness
+from trimtab_store.evolution import planning as upgrading
+from trimtab_store.evolution.planning import Planned
 from trimtab_store.files.tree import FleetTree
 from trimtab_store.history import History
 from trimtab_store.hooks import Hook
+from trimtab_store.impact import Impact
+from trimtab_store.impact_reading import impact_of
 from trimtab_store.keys import SIGNING_KEY, read_key
 from trimtab_store.loading import load_tree
 from trimtab_store.planning import Plan, Planner
 from trimtab_store.portable import Format
 from trimtab_store.queries import AsOf, Found, Queries
 from trimtab_store.recovery import Words
+from trimtab_store.registry import Registry
+from trimtab_store.registry_reading import Shown
 from trimtab_store.snapshots import Snapshots
-from trimtab_store.validation import defaults
+from trimtab_store.sources.planning import TreePlan, Wanted, plan_tree
+from trimtab_store.validation import defaults, spelling
 from trimtab_store.validation.inspection import Inspector
 from trimtab_store.validation.rules import Rule
 from trimtab_store.writer import Committed, Publisher, Receipts, RolledBack, Validated
@@ -171,6 +178,24 @@ class Store:
         """Do everything of a commit that needs no lock; raises what would refuse it."""
         plan = self.database.read(lambda connection: self._planner.plan(connection, request))
         return Validated(request.environment, plan.paths, plan.lines if plan.edits else (), plan.warnings)
+
+    def impact(self, request: Request) -> Impact:
+        """Who would see what differently if a request were committed, whether or not it could be."""
+        if self._inspector.rules is not None:
+            request = dataclasses.replace(request, operations=spelling.respelled(request.operations))
+        return self.database.snapshot(lambda inside: impact_of(inside, request))
+
+    def plan_upgrade(self, schema: str) -> Planned:
+        """What it takes to bring every document of a schema to its newest version, environment by environment."""
+        return self.database.snapshot(lambda inside: upgrading.plan(inside, schema))
+
+    def upgrade(self, planned: Planned, *, author: str, reason: str = "", force: str | None = None) -> list[Committed]:
+        """Carry out such a plan: one revision for each environment, those that inherit first."""
+        words = Request(environment="", author=author, reason=reason, force=force).check()
+        return [
+            self.submit(dataclasses.replace(words, environment=one.environment, operations=one.operations))
+            for one in planned.upgrades
+        ]
 
     def check_import(self, text: bytes, form: Format = "json", *, environment: str | None = None) -> Validated:
         """Check a file as `import_environment` would; nothing is committed."""
@@ -309,6 +334,14 @@ class Store:
     def get(self, path: str, environment: str, labels: Mapping[str, str] | None = None, as_of: AsOf = None) -> Found:
         """The value at a path for a reader with these labels."""
         return self.queries.get(path, environment, labels, as_of)
+
+    def registry(self, environment: str) -> Registry:
+        """The documents of an environment, with their metadata and dependencies."""
+        return self.database.snapshot(lambda inside: registry_reading.registry(inside, environment))
+
+    def registered(self, environment: str, path: str) -> Shown:
+        """Everything about the document that a path belongs to: when it came and changed, and what is wrong now."""
+        return self.database.snapshot(lambda inside: registry_reading.show(inside, environment, path))
 
     def explain(
         self, path: str, environment: str, labels: Mapping[str, str] | None = None, as_of: AsOf = None

@@ -19,7 +19,7 @@ from trimtab.model.structure import Lineage
 from trimtab_store.guards import removal, risk
 from trimtab_store.guards.removal import Gone, Totals
 from trimtab_store.guards.thresholds import Thresholds
-from trimtab_store.hooks import Sides
+from trimtab_store.validation.sides import Sides
 
 ENVIRONMENTS = ["base", "production"]
 DIMENSIONS = ["region", "mode", "bot"]

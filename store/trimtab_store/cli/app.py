@@ -21,8 +21,10 @@ from trimtab.model.errors import TrimtabError, UsageError
 from trimtab_store.cli import (
     administering,
     changing,
+    impacting,
     keying,
     reading,
+    registering,
     relaying,
     sidecaring,
     status,
@@ -55,6 +57,8 @@ for group in (upping, changing, reading, whole, status, watching, administering,
     app.add_typer(group.app)
 app.add_typer(relaying.relay, name="relay")
 app.add_typer(keying.keys, name="keys")
+app.add_typer(impacting.app)
+app.add_typer(registering.registry, name="registry")
 app.add_typer(structure.env, name="env")
 app.add_typer(structure.epoch, name="epoch")
 

@@ -13,7 +13,7 @@ from trimtab.model.problems import DocumentsRefused, Problem
 from trimtab_store.database import Connection
 from trimtab_store.guards import counting, removal, risk
 from trimtab_store.guards.thresholds import CONFIG, Thresholds
-from trimtab_store.hooks import Sides
+from trimtab_store.validation.sides import Sides
 
 __all__ = ["CONFIG", "check"]
 

@@ -19,7 +19,7 @@ from trimtab.model.resolution import Absent
 from trimtab.model.states import LayerKey, State
 from trimtab.model.trees import HIDDEN
 from trimtab_store.guards.thresholds import REMEDY, Thresholds, number
-from trimtab_store.hooks import Sides
+from trimtab_store.validation.sides import Sides
 
 CATEGORIES: Final = frozenset({"risk", "trading", "trader", "mev", "circuit_breaker", "token", "strategy", "bot"})
 _MANY: Final = frozenset({"token", "strategy", "bot"})

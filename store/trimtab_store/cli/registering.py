@@ -1,0 +1,124 @@
+"""`trimtab registry`: which documents there are, what is known about them, and what depends on what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trimtab.model.canonical import Json
+from trimtab_store.cli import connecting, options, rows
+from trimtab_store.cli.command import command
+from trimtab_store.cli.output import print_json, print_lines, shown
+from trimtab_store.registry import Entry, Node
+from trimtab_store.registry_reading import Shown
+
+registry = typer.Typer(help="Documents: find them, their metadata, dependencies and orphans.", no_args_is_help=True)
+
+Path = Annotated[str, typer.Argument(metavar="PATH", help="A document, or anything in one.")]
+
+
+@command(registry, "find")
+def find(
+    given: options.Place,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Of this type: risk_limits, strategy, a schema's name.", metavar="TYPE")
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option("--status", help="draft, active, deprecated or retired.", metavar="STATUS")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="With this tag; several times for several.", metavar="TAG")
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", help="Of this owner.", metavar="NAME")] = None,
+) -> None:
+    """The documents of an environment, by any of their metadata.
+
+    Example: trimtab registry find -e production --type strategy --status active
+    """
+    with connecting.store(given.directory) as store:
+        found = store.registry(given.where).find(kind=kind, status=status, tags=tag or (), owner=owner)
+    if given.as_json:
+        print_json([one.to_dict() for one in found])
+    else:
+        rows.print_rows(["document", "type", "status", "owner", "tags", "version"], map(_row, found))
+
+
+@command(registry, "show")
+def show(path: Path, given: options.Place) -> None:
+    """Everything about one document: metadata, schema, version, times, and what is wrong with it now.
+
+    Example: trimtab registry show risk.global -e production
+    """
+    with connecting.store(given.directory) as store:
+        found = store.registered(given.where, path)
+    if given.as_json:
+        print_json(found.to_dict())
+    else:
+        print_lines(_lines(found))
+
+
+@command(registry, "tree")
+def tree(
+    path: Path,
+    given: options.Place,
+    *,
+    dependents: Annotated[bool, typer.Option("--dependents", help="What depends on it instead.")] = False,
+) -> None:
+    """What a document depends on, all the way; or what depends on it.
+
+    Example: trimtab registry tree exchange.hyperliquid -e production --dependents
+    """
+    with connecting.store(given.directory) as store:
+        found = store.registry(given.where).tree(path, dependents=dependents)
+    if given.as_json:
+        print_json([one.to_dict() for one in found])
+    else:
+        print_lines(map(_line, found))
+
+
+@command(registry, "orphans")
+def orphans(given: options.Place) -> None:
+    """Metadata without a document, dependencies on nothing, and documents that nobody described or depends on.
+
+    Example: trimtab registry orphans -e production
+    """
+    with connecting.store(given.directory) as store:
+        found = store.registry(given.where).orphans()
+    listed: list[rows.Row] = [{"document": one.path, "why": one.why} for one in found]
+    if given.as_json:
+        print_json(listed)
+    else:
+        rows.print_rows(["document", "why"], listed)
+
+
+def _row(one: Entry) -> rows.Row:
+    version: Json = f"{one.version} of {one.current}" if one.version != one.current else one.version
+    return {
+        "document": one.path,
+        "type": one.type or "-",
+        "status": one.status or "-",
+        "owner": one.owner or "-",
+        "tags": ", ".join(one.tags),
+        "version": version,
+    }
+
+
+def _lines(found: Shown) -> list[str]:
+    fields = found.to_dict()
+    for name in ("metadata", "validation_errors", "tags", "dependencies", "dependents", "exists"):
+        fields.pop(name)
+    told = [f"{name}: {value}" for name, value in fields.items() if value is not None]
+    listed = {"tags": found.entry.tags, "dependencies": found.entry.dependencies, "dependents": found.dependents}
+    told += [f"{name}: {', '.join(some)}" for name, some in listed.items() if some]
+    others = {k: v for k, v in found.entry.metadata.items() if k not in fields and k not in listed}
+    told += [f"{name}: {shown(value)}" for name, value in others.items()]
+    if not found.entry.exists:
+        told.append("It has metadata, but there is no document.")
+    problems = [f"  {one}" for one in found.problems]
+    return [*told, f"validation errors: {len(problems) or 'none'}", *problems]
+
+
+def _line(one: Node) -> str:
+    notes = ("" if one.exists else " (missing)") + (" (see above)" if one.repeats else "")
+    return f"{'  ' * one.depth}{one.path}{notes}"
