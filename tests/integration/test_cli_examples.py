@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
 
 from tests.support.console import Console
+from tests.support.foreign_files import FREQTRADE, HUMMINGBOT
 from tests.support.servers import Database
 from tests.unit.test_cli_help import EXAMPLES
 
@@ -25,6 +27,11 @@ BEFORE = {
 """What an example takes for granted."""
 ALSO = {"trimtab get": ["--as-of", "2100-01-01T00:00:00Z"], "trimtab watch": ["--seconds", "0"]}
 """What makes an example end, or see what was only just committed."""
+FILES = {
+    "trimtab import freqtrade": ("config.json", FREQTRADE["full"]),
+    "trimtab import hummingbot": ("conf_pure_mm_1.yml", HUMMINGBOT["strategy with a template"]),
+}
+"""Files of other programs that an example names."""
 
 
 def starting(example: str, found: dict[str, list[str]]) -> list[str]:
@@ -33,6 +40,8 @@ def starting(example: str, found: dict[str, list[str]]) -> list[str]:
 
 @pytest.mark.parametrize("example", COMMANDS)
 def test_an_example_works(console: Console, example: str, empty_database: Database) -> None:
+    for name, text in [given for beginning, given in FILES.items() if example.startswith(beginning)]:
+        Path(name).write_text(text)
     for command in starting(example, BEFORE):
         assert console(*shlex.split(command)[1:]).code == 0
     if example.startswith("trimtab restore"):

@@ -1,4 +1,4 @@
-"""Commands about all of an environment's own items: rollback, export, import, validate."""
+"""Commands about all of an environment's own items: rollback, export, validate."""
 
 from __future__ import annotations
 
@@ -74,34 +74,6 @@ def export(
         sys.stdout.flush()
     else:
         write_file(output, text)
-
-
-@command(app, "import")
-def import_file(
-    given: options.Replacing,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `trimtab export` wrote; - reads standard input.")],
-    form: options.FileFormat = "",
-) -> None:
-    """Make an environment's own items exactly what a file says, as one revision.
-
-    Example: trimtab import production.yaml -e production --reason "restored by hand"
-    Example: trimtab import production.yaml -e production --reason "reviewed" --expect 10
-    """
-    why = given.why(given.where)
-    text = read_file(file)
-    with connecting.writer(given.directory) as writer:
-        done = writer.import_environment(
-            text,
-            format_of(form, file),
-            environment=given.where,
-            author=given.who,
-            reason=why,
-            expect=given.expect,
-            idempotency_key=given.key,
-            urgent=given.urgent,
-            force=given.force,
-        )
-        tell(done, given)
 
 
 @command(app, "validate")
