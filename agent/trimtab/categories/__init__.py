@@ -32,7 +32,7 @@ from trimtab.categories.risk import (
 )
 from trimtab.categories.schemas import json_schema
 from trimtab.categories.spelling import Clash
-from trimtab.categories.strategies import Optimizer, Schedule, Strategy
+from trimtab.categories.strategies import Optimizer, Schedule, Strategy, StrategyParameters
 from trimtab.categories.systems import Exchange, System
 from trimtab.categories.templates import TemplateDocument, TemplateParameter
 from trimtab.categories.tokens import Token, TradedToken
@@ -78,6 +78,7 @@ __all__ = [
     "Security",
     "Several",
     "Strategy",
+    "StrategyParameters",
     "System",
     "Table",
     "TemplateDocument",

@@ -69,22 +69,22 @@ def _problems(model: type[Category], value: Json, path: str) -> list[Problem]:
 
 def _problem(said: ErrorDetails, place: Place, value: Json, path: str) -> Problem:
     where, item = _where(said)
-    here: Place | None = place
-    above = place
+    above, here = place, place
     secret = False
     inner: Any = value
     for segment in where:
-        above, here = here or Place(), None if here is None else here.below(segment)
-        secret = secret or (here is not None and here.secret)
+        # what nobody knows beside secrets may be one that is misspelled
+        above, here = here, here.below(segment) or Place(secret=here.guarded)
+        secret = secret or here.secret
         inner = cast("dict[str, Any]", inner).get(segment) if isinstance(inner, dict) else None
-    told = explaining.explain(said, here or Place(), above)
+    told = explaining.explain(said, here, above)
     shown = said["input"] if item is not None else inner
     return Problem(
         path=paths.join((*paths.parse(path), *where)),
         rule=told.rule,
         why=told.why if item is None else f"its item {item + 1} {told.why}",
         remedy=told.remedy,
-        value="" if told.rule == "required" else explaining.shown(shown, secret=secret),
+        value="" if told.rule == "required" else explaining.shown(shown, secret=secret or here.guarded),
     )
 
 

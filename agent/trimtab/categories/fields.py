@@ -36,6 +36,12 @@ class Place:
     values: Place | None = None
     others: Mapping[str, Segments] = field(default_factory=dict[str, Segments])
 
+    @property
+    def guarded(self) -> bool:
+        """Whether it is a secret or holds one, so that nothing that stands in its place is shown."""
+        below = (*self.fields.values(), *(() if self.values is None else (self.values,)))
+        return self.secret or any(place.guarded for place in below)
+
     def spelled(self, name: str) -> Segments | None:
         """The canonical segments of a field, however it is spelled; None for none of ours."""
         if name in self.fields:
@@ -93,7 +99,14 @@ def _usual(info: FieldInfo | None) -> object:
 
 
 def _with(place: Place, inside: Place) -> Place:
-    return Place(name=place.name, secret=place.secret, fields=inside.fields, values=inside.values, others=inside.others)
+    hidden = inside.values is not None and inside.values.secret
+    return Place(
+        name=inside.name or place.name,
+        secret=place.secret or hidden,
+        fields=inside.fields,
+        values=inside.values,
+        others=inside.others,
+    )
 
 
 def _stripped(annotation: object, marks: list[Any]) -> object:

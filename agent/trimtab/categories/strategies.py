@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 from pydantic import ConfigDict, Field, StringConstraints
 
 from trimtab.categories.base import Category, Free, Part, Several, always
-from trimtab.categories.units import Flag, Said, Semver, Text
+from trimtab.categories.units import AnyRatio, Count, Factor, Flag, Ratio, Said, Semver, Text
 from trimtab.model.values import EMPTY
 
 TimeOfDay: TypeAlias = Annotated[
@@ -49,6 +49,26 @@ class Strategy(Category):
     symbol_pairs: tuple[Annotated[tuple[Text, ...], Field(min_length=2, max_length=2)], ...] = ()
     parameters: Free = always(EMPTY)
     schedule: Schedule = Schedule()
+
+
+class StrategyParameters(Part):
+    """What the parameters of a strategy usually are, to be bound over `strategy.<id>.parameters`; more are left alone.
+
+    Ratios but for the leverage, a factor. A strategy with parameters of other meanings has a model of its own.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    position_size: Annotated[AnyRatio, Field(gt=0, le=1)] = 0.02
+    max_positions: Annotated[Count, Field(ge=1, le=100)] = 5
+    leverage: Annotated[Factor, Field(gt=0)] = 2.0
+    timeframe: Text = "5m"
+    lookback_period: Annotated[Count, Field(ge=1)] = 20
+    stop_loss: Ratio = 0.02
+    take_profit: Annotated[AnyRatio, Field(ge=0)] = 0.04
+    max_drawdown: Ratio = 0.15
+    order_type: Text = "limit"
+    slippage_tolerance: Ratio = 0.001
 
 
 class Optimizer(Category):
