@@ -21,6 +21,7 @@ BEFORE = {
     "trimtab env inherit": ["trimtab env create paper-eu --parent production"],
     "trimtab keys create signing-key-2.json": ["trimtab keys create signing-key.json"],
     "trimtab keys list": ["trimtab keys create signing-key.json"],
+    "trimtab template put opening.yaml": ["trimtab template show strategy -e base --output opening.yaml"],
     "trimtab relay probe": ["trimtab relay --seconds 0 --heartbeat relay.alive"],
     "trimtab restore": ["trimtab backup trimtab-2026-01-05.backup"],
 }

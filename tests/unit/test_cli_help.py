@@ -32,6 +32,7 @@ EXPECTED = {
     "up", "get", "set", "merge", "unset", "hide", "list", "history", "diff", "rollback", "export", "import", "validate",
     "explain", "watch", "status", "env list", "env create", "env inherit", "env dimensions", "epoch declare", "backup",
     "restore", "relay", "relay probe", "keys create", "keys list", "migrate", "sidecar",
+    "template list", "template show", "template new", "template put",
 }  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def test_a_program_can_read_what_every_command_says(words: tuple[str, ...]) -> N
     assert any("--json" in option.opts for option in COMMANDS[words].params)
 
 
-@pytest.mark.parametrize("arguments", [[], ["env"], ["epoch"], ["keys"]])
+@pytest.mark.parametrize("arguments", [[], ["env"], ["epoch"], ["keys"], ["template"]])
 def test_a_call_without_a_command_is_a_wrong_call_that_gets_the_help(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

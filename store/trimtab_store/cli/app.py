@@ -30,6 +30,7 @@ from trimtab_store.cli import (
     sidecaring,
     status,
     structure,
+    templating,
     upping,
     watching,
     whole,
@@ -62,6 +63,7 @@ app.add_typer(impacting.app)
 app.add_typer(registering.registry, name="registry")
 app.add_typer(structure.env, name="env")
 app.add_typer(structure.epoch, name="epoch")
+app.add_typer(templating.template, name="template")
 
 
 def main() -> None:
