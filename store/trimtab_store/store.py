@@ -292,6 +292,10 @@ class Store:
         """Bring the store to a tree of files; with `update` False only environments that are missing are made."""
         return load_tree(self, tree, author=author, reason=reason, only_new=lambda _: not update)
 
+    def plan_files(self, tree: FleetTree, wanted: Wanted) -> TreePlan:
+        """What a tree of files would change, validated as one; nothing is committed."""
+        return self.database.snapshot(lambda inside: plan_tree(inside, self._planner, tree, wanted))
+
     def declare_epoch(
         self, from_revision: int, *, reason: str, author: str, lost: str = "", above: int | None = None
     ) -> Committed:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import FLEET
 from tests.support.console import Console
 from tests.support.foreign_files import FREQTRADE, HUMMINGBOT
 from tests.support.servers import Database
@@ -27,6 +28,7 @@ BEFORE = {
 }
 """What an example takes for granted."""
 ALSO = {"trimtab get": ["--as-of", "2100-01-01T00:00:00Z"], "trimtab watch": ["--seconds", "0"]}
+ALSO["trimtab apply"] = ["--seconds", "0"]
 """What makes an example end, or see what was only just committed."""
 FILES = {
     "trimtab import freqtrade": ("config.json", FREQTRADE["full"]),
@@ -43,6 +45,8 @@ def starting(example: str, found: dict[str, list[str]]) -> list[str]:
 def test_an_example_works(console: Console, example: str, empty_database: Database) -> None:
     for name, text in [given for beginning, given in FILES.items() if example.startswith(beginning)]:
         Path(name).write_text(text)
+    if example.startswith(("trimtab plan", "trimtab apply")):
+        Path("config").symlink_to(FLEET)
     for command in starting(example, BEFORE):
         assert console(*shlex.split(command)[1:]).code == 0
     if example.startswith("trimtab restore"):

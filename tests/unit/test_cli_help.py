@@ -31,7 +31,7 @@ EXAMPLES = [
 EXPECTED = {
     "up", "get", "set", "merge", "unset", "hide", "list", "history", "diff", "rollback", "export", "import", "validate",
     "explain", "watch", "status", "env list", "env create", "env inherit", "env dimensions", "epoch declare", "backup",
-    "restore", "relay", "relay probe", "keys create", "keys list", "migrate", "sidecar",
+    "plan", "apply", "restore", "relay", "relay probe", "keys create", "keys list", "migrate", "sidecar",
     "template list", "template show", "template new", "template put",
 }  # fmt: skip
 

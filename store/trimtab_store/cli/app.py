@@ -24,6 +24,7 @@ from trimtab_store.cli import (
     impacting,
     importing,
     keying,
+    planning,
     reading,
     registering,
     relaying,
@@ -55,7 +56,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-for group in (upping, changing, reading, whole, importing, status, watching, administering, sidecaring):
+for group in (upping, changing, reading, whole, planning, importing, status, watching, administering, sidecaring):
     app.add_typer(group.app)
 app.add_typer(relaying.relay, name="relay")
 app.add_typer(keying.keys, name="keys")

@@ -19,17 +19,23 @@ def tell(done: Committed, given: Committing, more: Mapping[str, Json] | None = N
 
     `more` is what the JSON document says beside the commit.
     """
-    patience = given.patience
     if not given.as_json:
-        print_lines(_sentences(done))
-    outcome = None if patience is None else _wait(done, patience)
+        print_lines(sentences(done))
+    outcome = waited(done, given)
     if given.as_json:
-        print_json({**done.to_dict(), **(more or {}), **({} if outcome is None else _outcome(outcome))})
+        print_json({**done.to_dict(), **(more or {}), **served(outcome)})
     if outcome is not None:
-        if outcome.everywhere and not given.as_json:
-            bots = f" and {_count(outcome.attached, 'attached bot')}" if outcome.attached else ""
-            print_lines([f"Served by {_count(len(outcome.served), 'agent')}{bots}."])
         outcome.require()
+
+
+def waited(done: Committed, given: Committing) -> WaitOutcome | None:
+    """What came of waiting for the fleet, said to people where all serve it; None where nobody asked to wait."""
+    patience = given.patience
+    outcome = None if patience is None else _wait(done, patience)
+    if outcome is not None and outcome.everywhere and not given.as_json:
+        bots = f" and {_count(outcome.attached, 'attached bot')}" if outcome.attached else ""
+        print_lines([f"Served by {_count(len(outcome.served), 'agent')}{bots}."])
+    return outcome
 
 
 def some(paths: Sequence[str]) -> str:
@@ -38,7 +44,8 @@ def some(paths: Sequence[str]) -> str:
     return few if len(paths) <= _NAMED else f"{few} and {_count(len(paths) - _NAMED, 'more path')}"
 
 
-def _sentences(done: Committed) -> list[str]:
+def sentences(done: Committed) -> list[str]:
+    """A commit for people."""
     if not done.created:
         return [f"Nothing changed; {done.environment} stands at revision {done.revision}."]
     again = " (committed before with this key)" if done.replayed else ""
@@ -58,7 +65,10 @@ def _wait(done: Committed, patience: float) -> WaitOutcome:
         ) from error
 
 
-def _outcome(outcome: WaitOutcome) -> dict[str, Json]:
+def served(outcome: WaitOutcome | None) -> dict[str, Json]:
+    """What came of waiting, for programs; nothing where nobody waited."""
+    if outcome is None:
+        return {}
     return {
         "served": list(outcome.served),
         "attached": outcome.attached,

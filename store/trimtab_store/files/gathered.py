@@ -22,10 +22,6 @@ class Gathered:
         """Lay a file's categories beside those of the others; raises `FileRefused` where two say the same path."""
         self._add(self.values, content, "", file)
 
-    def file_of(self, path: str) -> Path | None:
-        """The file that a value stands in."""
-        return next((self.files[one] for one in (path, *paths.parents(path)) if one in self.files), None)
-
     def _add(self, here: dict[str, Json], content: Mapping[str, Json], above: str, file: Path) -> None:
         for key, value in content.items():
             path = paths.child(above, key)
@@ -35,6 +31,11 @@ class Gathered:
                 continue
             held = here[key]
             if not isinstance(held, dict) or not isinstance(value, dict) or not (held or value):
-                other = shown(str(self.file_of(path)), 200)
+                other = shown(str(file_of(self.files, path)), 200)
                 raise refused(file, "duplicate", f"{other} sets {shown(path)}, too", "Remove one of the two")
             self._add(held, value, path, file)
+
+
+def file_of(files: Mapping[str, Path], path: str) -> Path | None:
+    """The file that a value stands in, of files by the paths of their subtrees."""
+    return next((files[one] for one in (path, *paths.parents(path)) if one in files), None)

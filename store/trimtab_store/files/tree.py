@@ -21,7 +21,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from trimtab.model.errors import TrimtabError, UnavailableError, nearest
 from trimtab.model.items import Item
@@ -34,6 +34,7 @@ from trimtab_store.files.layer_files import Contents, Directory, LayerFiles, OnF
 
 FLEET: Final = "fleet"
 LOCAL: Final = "local"
+Fingerprint: TypeAlias = "frozenset[tuple[str, int, int, int]]"
 _TRIES: Final = 3
 _MAX_FILES: Final = 1_000_000
 
@@ -117,7 +118,7 @@ def _given(found: FleetTree | TrimtabError) -> FleetTree:
     return found
 
 
-def fingerprint(directory: Path) -> frozenset[tuple[str, int, int, int]]:
+def fingerprint(directory: Path) -> Fingerprint:
     """What tells one state of a directory from another: every name with its inode, size and time."""
     found: set[tuple[str, int, int, int]] = set()
     waiting = [directory]

@@ -1,0 +1,157 @@
+"""What files and variables want one environment to hold itself: environment < local < variables of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from trimtab.model import labels, paths
+from trimtab.model.errors import TrimtabError
+from trimtab.model.trees import HIDDEN
+from trimtab_store.drafts import Place
+from trimtab_store.files import Assignment, EnvironmentFiles, FileRefused, LayerFiles
+from trimtab_store.files.gathered import file_of
+from trimtab_store.files.interpolation import Interpolation
+from trimtab_store.files.layer_files import Contents
+from trimtab_store.sources import assigning
+from trimtab_store.sources.known import Known
+from trimtab_store.validation import spelling
+
+_HOLDS_NOTHING: Final = (HIDDEN, b"{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value comes from: in words, and the variables that it was made from."""
+
+    source: str
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Target:
+    """Items by place, in the spelling in which they are stored."""
+
+    items: dict[Place, bytes] = field(default_factory=dict[Place, bytes])
+    _origins: dict[Place, Origin] = field(default_factory=dict[Place, Origin])
+    _below: set[Place] | None = None
+
+    def origin(self, place: Place) -> Origin | None:
+        """Where an item comes from; None for what is not of the files."""
+        return self._origins.get(place)
+
+    def said(self) -> set[bytes]:
+        """The contents that were made from variables, which no error may show."""
+        return {self.items[place] for place, origin in self._origins.items() if origin.variables}
+
+    def lay(self, place: Place, content: bytes, origin: Origin) -> None:
+        """Put one item over the others, in the place of what stands above or below it."""
+        layer, path = place
+        if self._below is None:
+            self._below = {(one, above) for one, held in self.items for above in paths.parents(held)}
+        if content not in _HOLDS_NOTHING:
+            for above in paths.parents(path):
+                if self.items.get((layer, above), HIDDEN) not in _HOLDS_NOTHING:
+                    self._drop((layer, above))
+            if place in self._below:
+                for other in [one for one in self.items if one[0] == layer and paths.is_below(one[1], path)]:
+                    self._drop(other)
+        self._below.update((layer, above) for above in paths.parents(path))
+        self.items[place], self._origins[place] = content, origin
+
+    def add(self, layer: str, files: LayerFiles, *, over: bool) -> None:
+        """The items of a layer's files: beside the others, or over them."""
+        variables = {spelling.canonical(path): names for path, names in files.variables.items()}
+        for written, content in files.leaves():
+            path = spelling.canonical(written)
+            origin = Origin(str(file_of(files.files, written) or "a list of hidden paths"), _made_from(path, variables))
+            if over:
+                self.lay((layer, path), content, origin)
+                continue
+            if self.items.setdefault((layer, path), content) != content:
+                raise _twice(path, origin, self._origins[layer, path])
+            self._origins[layer, path] = origin
+
+    def _drop(self, place: Place) -> None:
+        del self.items[place], self._origins[place]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What lies over files: `variables` of the process as `${NAME}` and, where `process` says so, as paths."""
+
+    variables: Mapping[str, str] = field(repr=False)
+    prefixes: tuple[str, ...] = (assigning.PREFIX,)
+    process: bool = False
+
+    def target(
+        self, files: EnvironmentFiles, local: Contents | None, known: Callable[[Mapping[Place, bytes]], Known]
+    ) -> tuple[Target, list[str]]:
+        """What one environment should hold, and the variables that were passed over.
+
+        `known` makes paths known beside those of the target. Raises `FileRefused` or `VariableRefused`.
+        """
+        found = Target()
+        for layer, one in files.layers.items():
+            found.add(layer, one, over=False)
+        self._assign(found, files.assignments, known, alone=True)
+        for layer, one in local.layers.items() if local else ():
+            found.add(layer, one, over=True)
+        self._assign(found, local.assignments if local else (), known, alone=False)
+        passed_over: list[str] = []
+        if self.process:
+            asked = assigning.of_process(self.variables, self.prefixes)
+            passed_over = self._assign(found, [*asked], known, alone=False)
+        return found, passed_over
+
+    def _assign(
+        self,
+        found: Target,
+        assignments: Iterable[Assignment],
+        known: Callable[[Mapping[Place, bytes]], Known],
+        *,
+        alone: bool,
+    ) -> list[str]:
+        """Put what variables say; `alone` where no file may say the same path."""
+        replaced, used = self._replaced(assignments)
+        if not replaced:
+            return []
+        assigned, passed_over = assigning.assigned(replaced, known(found.items), self.prefixes)
+        for one in assigned:
+            origin = Origin(one.source, (one.variable, *used.get(one.variable, ())))
+            _check(one)
+            if alone and ("", one.path) in found.items:
+                raise _twice(one.path, origin, found.origin(("", one.path)))
+            found.lay(("", one.path), one.content, origin)
+        return passed_over
+
+    def _replaced(self, assignments: Iterable[Assignment]) -> tuple[list[Assignment], Mapping[str, tuple[str, ...]]]:
+        """Those of files with their references replaced; what the process says is never looked at again."""
+        interpolation = Interpolation(self.variables)
+        replaced = [
+            Assignment(one.name, interpolation.text(one.text, one.name, one.file, one.line), one.file, one.line)
+            if one.file
+            else one
+            for one in assignments
+        ]
+        return replaced, interpolation.used
+
+
+def _made_from(path: str, variables: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return variables.get(path, ()) if variables else ()
+
+
+def _check(one: assigning.Assigned) -> None:
+    try:
+        labels.check_edit("", one.path, one.content)
+    except TrimtabError:
+        why = f"what {one.variable} says cannot stand at {one.path}"
+    else:
+        return
+    raise assigning.VariableRefused(f"The variable {one.variable} is refused", why, "See the rules of labels")
+
+
+def _twice(path: str, one: Origin, other: Origin | None) -> FileRefused:
+    where = other.source if other else "another file"
+    return FileRefused(one.source, "duplicate", f"{where} sets {path}, too", "Remove one of the two")
