@@ -41,7 +41,7 @@ class FileRefused(ValidationError):
         )
         super().__init__(f"{place} is refused ({rule})", why, remedy)
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, Json]:
         """The error for programs: as every error, with file, rule, line and column."""
         place = {"line": self.line, "column": self.column}
         return {
