@@ -42,8 +42,7 @@ def read(definition: Json, name: str | None = None, *, origin: str = BUILT_IN) -
     problems = faults(definition, name)
     if problems:
         raise DocumentsRefused(problems, f"The template {name or _called(definition)} is refused")
-    assert isinstance(definition, dict), "its shape is checked"
-    return _compiled(definition, origin)
+    return _compiled(_canonical(definition), origin)
 
 
 def faults(definition: Json, name: str | None = None) -> list[Problem]:
@@ -53,17 +52,23 @@ def faults(definition: Json, name: str | None = None) -> list[Problem]:
         canonical.encode(definition)
     except ValueRefused as error:
         return [unfit(at, error)]
-    found = categories.check(CATEGORY, definition, at)
-    if found or not isinstance(definition, dict):
-        return found
-    told = [
-        *_misnamed(definition, name),
-        *_lists(definition),
-        *_defaults(definition),
-        *_conditions(definition),
-        *_documents(definition),
-    ]
+    return categories.check(CATEGORY, definition, at) or contradictions(definition, name)
+
+
+def contradictions(definition: Json, name: str | None = None) -> list[Problem]:
+    """What the parts of a definition say of each other that cannot be; nothing is wrong with its shape."""
+    plain = _canonical(definition)
+    at = paths.join((CATEGORY, name or plain["name"]))
+    told = [*_misnamed(plain, name), *_lists(plain), *_defaults(plain), *_conditions(plain), *_documents(plain)]
     return [Problem(path=f"{at}.{field}", rule=rule, why=why, remedy=remedy) for field, rule, why, remedy in told]
+
+
+def _canonical(definition: Json) -> Definition:
+    """A definition in canonical spelling, in its own order if that is how it is spelled already."""
+    plain, _ = categories.respell_document(CATEGORY, definition)
+    chosen = definition if plain == definition else plain
+    assert isinstance(chosen, dict), "its shape is checked"
+    return chosen
 
 
 Told: TypeAlias = "Iterator[tuple[str, str, str, str]]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trimtab_store.templates.rule import TemplateRule
 from trimtab_store.validation.builtin_dependencies import Dependencies
 from trimtab_store.validation.builtin_live import LiveBroker, LiveCredentials, LiveLimits
 from trimtab_store.validation.builtin_strategies import StrategyExchange, StrategyRisk
@@ -16,4 +17,5 @@ BUILT_IN_RULES: Final[tuple[Rule, ...]] = (
     LiveLimits(),
     LiveCredentials(),
     Dependencies(),
+    TemplateRule(),
 )

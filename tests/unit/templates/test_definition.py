@@ -104,6 +104,13 @@ def test_what_is_no_definition_is_refused(value: Any) -> None:
         definition.read(value, "small")
 
 
+def test_another_spelling_means_the_same() -> None:
+    parameters = {**small()["parameters"], "exchange": {"type": "text", "minLength": 2, "maxLength": 4}}
+    made = definition.read(small(parameters=parameters))
+    with pytest.raises(DocumentsRefused, match="at most 4 characters"):
+        made.instance({"id": "x", "exchange": "binance"})
+
+
 def test_a_type_that_is_not_said_is_that_of_the_default() -> None:
     found = small()["documents"]
     documents: Any = {"strategy.<id>": {**found["strategy.<id>"], "name": "<id>"}}
