@@ -1,4 +1,4 @@
-"""Export and import: an environment's own items as one JSON or YAML document that people can read and edit.
+"""Export and import: an environment's own items as one JSON, YAML or TOML document that people can read and edit.
 
     trimtab: 1
     environment: production
@@ -13,7 +13,7 @@
 
 `values` nests items by their segments. What a nested object cannot say stands beside it: `hidden` lists tombstones,
 `empty` lists empty objects that have other items below them. Nothing is lost either way: importing an export changes
-nothing.
+nothing. TOML has no null: an environment that holds one cannot be exported as TOML.
 """
 
 from __future__ import annotations
@@ -33,15 +33,19 @@ from trimtab.model.trees import HIDDEN
 from trimtab_store.drafts import Place
 from trimtab_store.editing import Request
 from trimtab_store.files.json_text import load_json
+from trimtab_store.files.toml_text import load_toml
+from trimtab_store.files.toml_writer import dump_toml, holds_null
 from trimtab_store.files.yaml_core import load_yaml
 from trimtab_store.files.yaml_writer import dump_yaml
 from trimtab_store.operations import Replace
 
-Format: TypeAlias = Literal["json", "yaml"]
+Format: TypeAlias = Literal["json", "yaml", "toml"]
 FORMAT_VERSION: Final = 1
 _EMPTY_OBJECT: Final = b"{}"
 _FIELDS: Final = ("trimtab", "environment", "parent", "dimensions", "revision", "layers")
 _LAYER_FIELDS: Final = ("values", "hidden", "empty")
+_LOADERS: Final = {"json": load_json, "yaml": load_yaml, "toml": load_toml}
+_NAMED: Final = 20
 _REMEDY: Final = "Start from a file that `trimtab export` wrote"
 
 
@@ -54,7 +58,7 @@ class Imported:
 
 
 def export(forest: Forest, environment: str, revision: int, items: Iterable[Item], form: Format = "json") -> bytes:
-    """The file that holds an environment's own items, UTF-8."""
+    """The file that holds an environment's own items, UTF-8; raises `ValueRefused` for what its format cannot say."""
     lineage = forest.lineage(environment)
     grouped: dict[str, list[tuple[str, bytes]]] = {}
     for item in items:
@@ -71,12 +75,14 @@ def export(forest: Forest, environment: str, revision: int, items: Iterable[Item
         written["dimensions"] = list(lineage.dimensions)
     if form == "yaml":
         return dump_yaml(written).encode()
+    if form == "toml":
+        return _toml(written, grouped)
     return orjson.dumps(written, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def read(text: bytes, form: Format, *, name: str = "the import") -> Imported:
     """Read such a file; raises `ValidationError` or `UsageError` naming what does not fit."""
-    content = load_yaml(text, name=name) if form == "yaml" else load_json(text, name=name)
+    content = _LOADERS[form](text, name=name)
     fields = _object(content, "the file", _FIELDS)
     if fields.get("trimtab") != FORMAT_VERSION:
         raise ValueRefused("This file is refused", "it does not say trimtab: 1", _REMEDY)
@@ -98,6 +104,20 @@ def request(imported: Imported, environment: str | None, *, author: str, reason:
         kind="import",
         operations=(Replace(imported.items),),
     )
+
+
+def _toml(written: dict[str, Json], grouped: Mapping[str, list[tuple[str, bytes]]]) -> bytes:
+    nulls = [
+        f"{path} ({layer or 'common'})"
+        for layer, found in sorted(grouped.items())
+        for path, content in found
+        if content and holds_null(canonical.trusted(content))
+    ]
+    if nulls:
+        more = f" and {len(nulls) - _NAMED} more" if len(nulls) > _NAMED else ""
+        why = f"TOML has no null, which stands at {', '.join(nulls[:_NAMED])}{more}"
+        raise ValueRefused("This environment cannot be exported as TOML", why, "Export it as YAML or JSON")
+    return dump_toml({key: value for key, value in written.items() if value is not None}).encode()
 
 
 def _layer(found: list[tuple[str, bytes]]) -> Json:

@@ -174,10 +174,10 @@ def test_rollback_names_what_a_parent_changed_and_pins_it_if_told(console: Conso
     assert done["pinned"] == ["risk.global.max_correlation"]
 
 
-@pytest.mark.parametrize("name", ["production.yaml", "production.json"])
+@pytest.mark.parametrize("name", ["production.yaml", "production.json", "production.toml"])
 def test_an_export_is_imported_without_a_difference(console: Console, tmp_path: Path, name: str) -> None:
     assert console("export", "-e", "production", "--output", name).code == 0
-    assert (tmp_path / name).read_text().startswith("{" if name.endswith("json") else "trimtab: 1")
+    assert (tmp_path / name).read_text().startswith(("{", "trimtab: 1", "trimtab = 1"))
     assert console.done("validate", name, "-e", "production")["changes"] == []
     assert console.done("import", name, *PRODUCTION)["created"] is False
     console.done("set", "a.b", "1", *PRODUCTION)

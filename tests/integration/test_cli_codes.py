@@ -93,7 +93,7 @@ USAGE = [
     (("get", "a", "-e", "staging", "--as-of", "yesterday"), "'yesterday' is neither a revision nor a time"),
     (("get", "a", "-e", "staging", "--as-of", "2026-01-05T14:03:07"), "has no zone: .*Write 2026-01-05T14:03:07Z"),
     (("list", "-e", "staging", "--limit", "0"), "Invalid value for '--limit' / '-n'"),
-    (("export", "-e", "staging", "--format", "toml"), "The format 'toml' is refused"),
+    (("export", "-e", "staging", "--format", "xml"), "The format 'xml' is refused"),
     (("export", "-e", "staging", "--output", "no/such/folder"), "no/such/folder cannot be written"),
     (("import", "missing.json", "-e", "staging"), "missing.json cannot be read: No such file"),
     (("watch", "risk.", "-e", "staging"), "expected a segment at character 6, found the end"),

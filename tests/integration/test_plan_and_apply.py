@@ -392,7 +392,7 @@ def test_variables_count_for_the_named_environment_alone(
 def test_a_refused_file_is_an_error_with_its_place(desk: Console, tmp_path: Path) -> None:
     planted(tmp_path / "config", {"development/a.toml": "venue.a = 07:30:00\n"})
     said = desk("plan", "config", "--json")
-    assert (said.code, said.error["rule"], said.error["line"], said.error["column"]) == (4, "date", "1", "11")
+    assert (said.code, said.error["rule"], said.error["line"], said.error["column"]) == (4, "date", 1, 11)
 
 
 def test_apply_follows_the_files_for_a_while(desk: Console, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def random_edit(store: Store, model: Model, rng: random.Random) -> Committed | N
     environment = rng.choice(["base", "production", "testing"])
     after = dict(model)
     try:
-        with store.edit(environment, author="test") as edit:
+        with store.edit(environment, author="test", force="by chance") as edit:
             for _ in range(rng.randint(1, 3)):
                 layer, path = rng.choice(LAYERS), rng.choice(PATHS)
                 verb = rng.choice(["set", "set", "set", "unset", "hide"])
@@ -141,7 +141,7 @@ def test_a_rollback_brings_back_the_own_items_and_pin_what_readers_saw(store: St
     for to in rng.sample(revisions, 6):
         then = items(store, "production", to)
         try:
-            rolled = store.rollback("production", to, author="test")
+            rolled = store.rollback("production", to, author="test", force="by chance")
         except errors.LayerConflict:
             continue
         now = items(store, "production")
@@ -153,7 +153,7 @@ def test_a_rollback_brings_back_the_own_items_and_pin_what_readers_saw(store: St
         assert {place[0] for place in inherited} <= {"base"}
         tried += 1
         try:
-            store.rollback("production", to, author="test", pin=True)
+            store.rollback("production", to, author="test", pin=True, force="by chance")
         except errors.ValidationError:
             continue
         done += 1
@@ -213,7 +213,7 @@ def test_history_of_an_environment_holds_what_it_inherits(store: Store) -> None:
 def test_history_of_a_path_shows_old_and_new_and_what_masked_it(store: Store) -> None:
     write(store, "base", "a.b.x", 1)
     write(store, "base", "a.b.x", 2)
-    with store.edit("production", author="test") as edit:
+    with store.edit("production", author="test", force="nothing is to be left") as edit:
         edit.hide("a.b")
     write(store, "testing", "a.b.x", 3)
     found = store.history.path("a.b.x", "production")
@@ -278,9 +278,11 @@ def rich(store: Store) -> None:
         edit.hide("n", "mode=live")
 
 
-@pytest.mark.parametrize("form", ["json", "yaml"])
+@pytest.mark.parametrize("form", ["json", "yaml", "toml"])
 def test_an_export_comes_back_exactly(store: Store, form: Format) -> None:
     rich(store)
+    if form == "toml":
+        write(store, "production", "n.v.none", "TOML has no null")
     before = items(store, "production")
     text = store.export_environment("production", form)
     assert not store.import_environment(text, form, author="test").created, "importing an export changes nothing"

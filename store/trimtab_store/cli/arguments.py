@@ -12,6 +12,8 @@ from trimtab.model.errors import SettingError, UsageError
 from trimtab_store.portable import Format
 from trimtab_store.queries import AsOf
 
+FORMATS: Final[tuple[Format, ...]] = ("json", "yaml", "toml")
+_ENDINGS: Final[dict[str, Format]] = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _LONGEST_SECONDS: Final = 86_400
 _LARGEST_REVISION: Final = 2**63 - 1
@@ -74,8 +76,12 @@ def write_file(file: Path, content: bytes) -> None:
 
 
 def format_of(named: str, file: Path | None) -> Format:
-    """JSON or YAML: as named, else by the ending of the file, else JSON."""
-    if named not in {"", "json", "yaml"}:
-        raise UsageError(f"The format {named[:40]!r} is refused", "it is json or yaml", "Write --format json")
-    ending = file.suffix.lower() if file else ""
-    return "yaml" if named == "yaml" or (not named and ending in {".yaml", ".yml"}) else "json"
+    """JSON, YAML or TOML: as named, else by the ending of the file, else JSON."""
+    if not named:
+        return _ENDINGS.get(file.suffix.lower() if file else "", "json")
+    found = next((form for form in FORMATS if form == named), None)
+    if found is None:
+        known = ", ".join(FORMATS[:-1])
+        why = f"it is {known} or {FORMATS[-1]}"
+        raise UsageError(f"The format {named[:40]!r} is refused", why, "Write --format json")
+    return found

@@ -30,7 +30,7 @@ Output: TypeAlias = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.", metavar="FILE")
 ]
 FileFormat: TypeAlias = Annotated[
-    str, typer.Option("--format", help="json or yaml [default: by the file's name, else json].", metavar="FORMAT")
+    str, typer.Option("--format", help="json, yaml or toml [default: by the file's name, else json].", metavar="FORMAT")
 ]
 Seconds: TypeAlias = Annotated[
     float | None, typer.Option("--seconds", help="Stop by itself after so long.", metavar="N", min=0)

@@ -64,8 +64,8 @@ def export(
 
     Example: trimtab export -e production --output production.yaml
     """
-    if given.as_json and form == "yaml":
-        raise UsageError("--json and --format yaml exclude each other", "", "Leave one of them out")
+    if given.as_json and form not in {"", "json"}:
+        raise UsageError(f"--json and --format {form} exclude each other", "", "Leave one of them out")
     form = form or ("json" if given.as_json else "")
     with connecting.store(given.directory) as store:
         text = store.export_environment(given.where, format_of(form, output), moment(as_of))

@@ -6,6 +6,7 @@ from trimtab_store.files.hcl_text import load_hcl
 from trimtab_store.files.json_text import load_json
 from trimtab_store.files.layer_files import LayerFiles
 from trimtab_store.files.toml_text import load_toml
+from trimtab_store.files.toml_writer import dump_toml
 from trimtab_store.files.tree import EnvironmentFiles, FleetTree, read_tree
 from trimtab_store.files.yaml_core import load_yaml
 from trimtab_store.files.yaml_writer import dump_yaml
@@ -16,6 +17,7 @@ __all__ = [
     "FileRefused",
     "FleetTree",
     "LayerFiles",
+    "dump_toml",
     "dump_yaml",
     "load_env",
     "load_hcl",

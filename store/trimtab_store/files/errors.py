@@ -43,12 +43,12 @@ class FileRefused(ValidationError):
 
     def to_dict(self) -> dict[str, Json]:
         """The error for programs: as every error, with file, rule, line and column."""
-        place = {"line": self.line, "column": self.column}
+        place: dict[str, int | None] = {"line": self.line, "column": self.column}
         return {
             **super().to_dict(),
             "file": self.name,
             "rule": self.rule,
-            **{key: str(number) for key, number in place.items() if number is not None},
+            **{key: number for key, number in place.items() if number is not None},
         }
 
 
