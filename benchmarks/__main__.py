@@ -23,6 +23,7 @@ from benchmarks.report import Section, show
 NAMES = (
     "reads",
     "attached",
+    "validation",
     "gaps",
     "collector",
     "boot",
@@ -30,6 +31,7 @@ NAMES = (
     "commits",
     "propagation",
     "propagation_without_redis",
+    "templates",
 )
 RESULTS = Path(__file__).with_name("results")
 FAILED = "it failed with code"
