@@ -16,7 +16,7 @@ from trimtab.model.changes import Change
 from trimtab.model.items import Item, LeafEdit
 from trimtab.model.states import State
 from trimtab.model.structure import Forest, Lineage
-from trimtab_store import expectations, reading
+from trimtab_store import expectations, guards, reading
 from trimtab_store.database import Connection
 from trimtab_store.drafts import Draft
 from trimtab_store.editing import Request, outermost
@@ -107,6 +107,7 @@ class Planner:
             documents = self.inspector.known(request.environment)
             expectations.check(connection, spelled, before, request.expect, documents.scope)
         warnings = read.inspection.warnings(request.author, urgent=request.urgent) if read.inspection else ()
+        depends = self._guard(connection, request, read)
         change = change_of(request, read.edits)
         growth = Growth.of(request.environment, before, read.edits, change)
         near, known = read.near, read.known
@@ -116,7 +117,7 @@ class Planner:
             head=near.head,
             forest=known.forest,
             read=known.near(request.environment),
-            scopes=(EVERYTHING,) if whole else read.scopes,
+            scopes=(EVERYTHING,) if whole or depends else read.scopes,
             edits=read.edits,
             change=change,
             deltas={name: checksum_delta(reached) for name, reached in read.sides.items()},
@@ -145,13 +146,19 @@ class Planner:
                     continue
             return _Read(scopes, near, known, draft, edits, sides, inspection)
 
+    def _guard(self, connection: Connection, request: Request, read: _Read) -> bool:
+        """Raise what needs force; whether the plan depends on how many items there are."""
+        if self.inspector.rules is None or request.force is not None:
+            return False
+        return guards.check(connection, request.environment, read.sides, read.edits)
+
     def _scopes(self, request: Request) -> tuple[str, ...]:
         """What to read: the touched paths; whole documents, and what belongs to them, where somebody looks at them."""
         scopes = request.scopes
         if not scopes:
             return scopes
         if self.inspector.looks:
-            return outermost(self.inspector.scopes(request.environment, scopes))
+            return outermost([*self.inspector.scopes(request.environment, scopes), guards.CONFIG])
         if request.expect is not None:
             known = self.inspector.known(request.environment)
             return outermost(known.scope(scope) if scope else scope for scope in scopes)

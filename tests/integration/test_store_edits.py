@@ -81,7 +81,7 @@ def test_unset_shows_what_lies_below_and_says_so_if_there_is_nothing_of_its_own(
 
 def test_hide_masks_what_is_inherited_also_what_is_added_later(store: Store) -> None:
     write(store, "base", "a.b", {"x": 1})
-    with store.edit("production", author=AUTHOR) as edit:
+    with store.edit("production", author=AUTHOR, force="nothing is to be left") as edit:
         edit.hide("a.b")
     write(store, "base", "a.b.later", 2)
     assert everything(store, "production") == {}
@@ -93,7 +93,7 @@ def test_hide_masks_what_is_inherited_also_what_is_added_later(store: Store) -> 
 
 def test_hide_removes_the_layers_own_items(store: Store) -> None:
     write(store, "production", "a.b", {"x": 1, "y": 2})
-    with store.edit("production", author=AUTHOR) as edit:
+    with store.edit("production", author=AUTHOR, force="nothing is to be left") as edit:
         edit.hide("a.b")
     assert [(item.path, item.content) for item in store.queries.items("production")] == [("a.b", b"")]
 

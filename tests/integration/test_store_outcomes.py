@@ -111,7 +111,7 @@ def test_expect_sees_a_document_that_appeared_or_vanished(store: Store) -> None:
     with pytest.raises(errors.ExpectationFailed, match="absent"):
         write(store, "base", "plain.global.y", 2, expect=3)
     revision = write(store, "base", "plain.global.z", 1).revision
-    with store.edit("production", author="test") as edit:
+    with store.edit("production", author="test", force="nothing is to be left") as edit:
         edit.hide("plain.global")
     with pytest.raises(errors.ExpectationFailed, match="absent"):
         write(store, "production", "plain.global.x", 2, expect=revision)

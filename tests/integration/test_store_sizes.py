@@ -81,7 +81,7 @@ def import_file(store: Store) -> None:
 
 def roll_back(store: Store) -> None:
     to = head(store)
-    with store.edit("production", author="test") as edit:
+    with store.edit("production", author="test", force="nothing is to be left") as edit:
         edit.unset("a")
     with store.edit("base", author="test") as edit:
         edit.set("b.c", "x" * 6_000)

@@ -22,3 +22,10 @@ def count(connection: Connection, lineage: Lineage, enough: int) -> Totals:
     row = connection.execute(_COUNT, asked).fetchone()
     assert row is not None, "counts have a row"
     return Totals(row[0], row[1], plenty=row[0] >= enough)
+
+
+def holds_any(connection: Connection, environment: str) -> bool:
+    """Whether an environment holds an item of its own."""
+    query = "SELECT EXISTS (SELECT FROM trimtab.configuration_current WHERE environment = %s)"
+    row = connection.execute(query, (environment,)).fetchone()
+    return row is not None and row[0]
