@@ -3,8 +3,8 @@
 Nothing is ever fetched: `$ref` leads into the same text only. Patterns run in an engine whose time grows with the text
 and with nothing else; one that it cannot do is refused with the reason. A text, its depth, its keywords and what a
 check may cost are bounded (`json_schema_cost`). `format` is checked. Beside the drafts two words are ours: `x-unit`
-says what a number is counted in (a `ratio` is at most 1 unless `maximum` says otherwise), `x-secret` that nobody is
-shown it.
+says what a number is counted in (a `ratio` is at most 1 unless `maximum` says otherwise), `x-secret` (or
+`writeOnly`, or the format `password`) that nobody is shown it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trimtab.model.problems import Problem
 from trimtab_store.validation import json_schema_cost
 from trimtab_store.validation.json_schema_cost import REGEX_BYTES, Weights
 from trimtab_store.validation.json_schema_faults import Fault, SchemaRefused
-from trimtab_store.validation.json_schema_nodes import MAX_KEYWORDS, UNIT, Graph, graph_of
+from trimtab_store.validation.json_schema_nodes import HINTS, MAX_KEYWORDS, UNIT, Graph, graph_of
 from trimtab_store.validation.json_schema_problems import Account
 
 DRAFTS: Final = {
@@ -45,6 +45,11 @@ class CompiledSchema:
     def schema(self) -> dict[str, Json]:
         """The schema as it is applied; not to be changed."""
         return self._graph.root.schema
+
+    @property
+    def graph(self) -> Graph:
+        """The schema as a graph of its subschemas."""
+        return self._graph
 
     def check(self, value: Json, path: str) -> list[Problem]:
         """Everything that is wrong with a document that stands at a canonical path; nothing if it is valid."""
@@ -110,6 +115,7 @@ def _validator(schema: dict[str, Json], draft: int) -> jsonschema_rs.Validator:
     try:
         return kind(
             schema,
+            formats=dict.fromkeys(HINTS, _anything),
             validate_formats=True,
             ignore_unknown_formats=False,
             pattern_options=jsonschema_rs.RegexOptions(size_limit=REGEX_BYTES, dfa_size_limit=REGEX_BYTES),
@@ -119,3 +125,8 @@ def _validator(schema: dict[str, Json], draft: int) -> jsonschema_rs.Validator:
         where = tuple(str(step) for step in error.instance_path)
         why = error.message.splitlines()[0]
         raise SchemaRefused([Fault(where, "schema", why)]) from error
+
+
+def _anything(value: str) -> bool:
+    del value
+    return True

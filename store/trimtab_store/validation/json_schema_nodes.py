@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trimtab.model.canonical import Json
+from trimtab.model.errors import nearest
 from trimtab_store.validation.json_schema_faults import Fault, Pointer
 
 MAX_KEYWORDS: Final = 4_000
@@ -47,6 +48,13 @@ _NEVER: Final = {
     "$recursiveAnchor": "it belongs to draft 2019-09",
     "$vocabulary": "it belongs to meta-schemas",
 }
+FORMATS: Final = {
+    "date", "date-time", "email", "hostname", "idn-email", "idn-hostname", "ipv4", "ipv6", "iri", "iri-reference",
+    "json-pointer", "regex", "relative-json-pointer", "time", "uri", "uri-reference", "uri-template",
+}  # fmt: skip
+"""What `format` checks in both drafts; 2020-12 has `duration` and `uuid` besides."""
+HINTS: Final = ("binary", "decimal", "double", "file-path", "float", "int32", "int64", "password", "path")
+"""Formats of other tools that check nothing; a `password` is secret."""
 UNIT: Final = "x-unit"
 SECRET: Final = "x-secret"  # noqa: S105 - the name of a keyword
 
@@ -69,7 +77,8 @@ class Node:
     @property
     def is_secret(self) -> bool:
         """Whether what stands here is shown to nobody."""
-        return self.schema.get(SECRET) is True or self.schema.get("writeOnly") is True
+        said = self.schema
+        return said.get(SECRET) is True or said.get("writeOnly") is True or said.get("format") == "password"
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -94,9 +103,14 @@ class Graph:
         """The subschemas that may look at a place in a document, from the root on; patterns count as matching."""
         found = closure([self.root])
         for segment in segments:
-            below = [*(node.named.get(str(segment)) for node in found), *(o for node in found for o in node.others)]
-            found = closure([node for node in below if node is not None])
+            found = inside(found, segment)
         return found
+
+
+def inside(nodes: list[Node], segment: str | int) -> list[Node]:
+    """The subschemas that may look at a child of what some look at."""
+    named = (node.named.get(str(segment)) for node in nodes)
+    return closure([*(node for node in named if node is not None), *(one for node in nodes for one in node.others)])
 
 
 def closure(nodes: list[Node]) -> list[Node]:
@@ -133,6 +147,8 @@ def _add(graph: Graph, node: Node) -> None:
             graph.faults.append(Fault(node.pointer, "reference", "an $id inside a schema moves what $ref means"))
         elif keyword == "$schema" and node.pointer:
             graph.faults.append(Fault(node.pointer, "draft", "one schema has one draft, named at its top"))
+        elif keyword == "format" and isinstance(value, str):
+            graph.faults.extend(_format(node.pointer, value, graph.draft))
         elif keyword == "$anchor" and isinstance(value, str):
             graph.anchors[value] = node.pointer
         for steps, below in _subschemas(keyword, value):
@@ -172,6 +188,13 @@ def _unknown(pointer: Pointer, keyword: str, known: set[str], draft: int) -> Ite
         yield Fault(pointer, "keyword", f"{keyword} belongs to draft {name} and would be ignored", "Name that $schema")
     elif close := difflib.get_close_matches(keyword, known, n=1, cutoff=_NEAR):
         yield Fault(pointer, "keyword", f"{keyword!r} is no keyword", f"Did you mean {close[0]}?")
+
+
+def _format(pointer: Pointer, name: str, draft: int) -> Iterator[Fault]:
+    later = ("duration", "uuid") if draft != 7 else ()  # noqa: PLR2004 - a draft's name
+    known = sorted({*FORMATS, *HINTS, *later})
+    if name not in known:
+        yield Fault((*pointer, "format"), "format", f"the format {_short(name)} is not known", nearest(name, known))
 
 
 def _follow(graph: Graph, node: Node) -> None:

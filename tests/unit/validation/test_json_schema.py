@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from trimtab import categories
 from trimtab.model.problems import Problem
 from trimtab_store.validation.json_schema import compile_schema
 from trimtab_store.validation.json_schema_faults import SchemaRefused
+from trimtab_store.validation.json_schema_nodes import FORMATS, HINTS
 
 PATH = "strategy_params.mm"
+DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -102,7 +105,7 @@ def secrets_of(schema: dict[str, Any], value: Any) -> list[Problem]:
     return found
 
 
-@pytest.mark.parametrize("word", [{"x-secret": True}, {"writeOnly": True}])
+@pytest.mark.parametrize("word", [{"x-secret": True}, {"writeOnly": True}, {"format": "password"}])
 @pytest.mark.parametrize(
     ("shape", "value"),
     [
@@ -150,7 +153,7 @@ def test_a_ratio_may_have_a_bound_of_its_own() -> None:
 
 def test_a_draft_7_schema_is_read_by_the_rules_of_draft_7() -> None:
     schema = {
-        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$schema": DRAFT_7,
         "items": [{"type": "integer"}, {"type": "string"}],
         "additionalItems": False,
         "definitions": {"a": {"type": "null"}},
@@ -161,7 +164,7 @@ def test_a_draft_7_schema_is_read_by_the_rules_of_draft_7() -> None:
 
 def test_in_draft_7_a_reference_makes_its_neighbours_void() -> None:
     schema = {"definitions": {"n": {"type": "number"}}, "$ref": "#/definitions/n", "maximum": 1}
-    assert told({"$schema": "http://json-schema.org/draft-07/schema#", **schema}, 5) == []
+    assert told({"$schema": DRAFT_7, **schema}, 5) == []
     assert len(told(schema, 5)) == 1
 
 
@@ -182,10 +185,11 @@ def test_recursion_through_the_value_is_free() -> None:
         ({"$schema": 7}, "#: $schema names neither"),
         ({"type": "strnig"}, "#/type: "),
         ({"properties": {"a": {"maximun": 3}}}, "#/properties/a: 'maximun' is no keyword. Did you mean maximum?"),
-        ({"$schema": "http://json-schema.org/draft-07/schema#", "prefixItems": []}, "#: prefixItems belongs to draft"),
+        ({"$schema": DRAFT_7, "prefixItems": []}, "#: prefixItems belongs to draft"),
         ({"additionalItems": False}, "#: additionalItems belongs to draft 7 and would be ignored"),
         ({"$dynamicRef": "#a"}, "#: $dynamicRef is not supported"),
-        ({"format": "tiem"}, "#/format: Unknown format"),
+        ({"format": "tiem"}, "#/format: the format 'tiem' is not known. Did you mean time?"),
+        ({"$schema": DRAFT_7, "format": "uuid"}, "#/format: the format 'uuid' is"),
         ({"properties": {"a/b": {"x-unit": "parsec"}}}, "#/properties/a~1b/x-unit: the unit 'parsec' is not known"),
         ({"x-unit": 3}, "#/x-unit: a unit is a word"),
         ({"$ref": "#/$defs/no"}, "#: $ref '#/$defs/no' leads nowhere"),
@@ -203,6 +207,17 @@ def test_all_faults_of_a_schema_are_told_at_once_and_as_problems_of_the_field_th
         ("schema.x.text", "reference"),
     ]
     assert refused.value.at("schema.x.text")[1].why.startswith("at #/properties/a: $ref")
+
+
+@pytest.mark.parametrize("kind", sorted(categories.MODELS))
+def test_the_schemas_of_the_built_in_categories_are_among_those_that_are_taken(kind: str) -> None:
+    assert compile_schema(json.dumps(categories.json_schema(kind))).check([], PATH)
+
+
+def test_every_format_that_is_known_is_checked_or_a_hint() -> None:
+    for draft, more in (("https://json-schema.org/draft/2020-12/schema", ["duration", "uuid"]), (DRAFT_7, [])):
+        for name in [*FORMATS, *HINTS, *more]:
+            assert (told({"$schema": draft, "format": name}, "\\[[%") == []) == (name in HINTS), name
 
 
 def test_words_of_other_tools_are_annotations() -> None:
