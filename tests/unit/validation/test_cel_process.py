@@ -88,9 +88,15 @@ def test_an_expression_that_takes_too_much_memory_is_stopped(evaluator: Evaluato
 def test_a_process_that_may_be_full_of_other_questions_is_replaced_before_anybody_is_blamed(
     evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[object] = []
-    process = cel_process._Process
-    monkeypatch.setattr(cel_process, "_Process", lambda: started.append(made := process()) or made)
+    started: list[int] = []
+    run = cel_process._Process
+
+    def counted() -> cel_process._Process:
+        made = run()
+        started.append(made.pid)
+        return made
+
+    monkeypatch.setattr(cel_process, "_Process", counted)
     assert evaluator.ask(question("true")) == {"value": True}
     with pytest.raises(Exceeded, match="memory"):
         evaluator.ask(question("+".join(["s"] * 60) + " == ''", s="x" * 4_000_000))
