@@ -61,16 +61,17 @@ def test_text_that_looks_like_a_number_stays_text(console: Console) -> None:
 def test_merge_leaves_the_other_fields_alone_and_set_replaces_them(console: Console) -> None:
     console.done("merge", "trading", '{"max_daily_loss": 1}', *PRODUCTION)
     assert len(console.done("get", "trading", "-e", "production")["value"]) > 1
-    console.done("hide", "trading", *PRODUCTION)
+    assert console("hide", "trading", *PRODUCTION).code == 4, "limits are not taken away by the way"
+    console.done("hide", "trading", *PRODUCTION, "--force", "a test")
     console.done("set", "trading", '{"max_daily_loss": 2}', *PRODUCTION)
     assert console.done("list", "-e", "production", "--prefix", "trading", "--stored")["total"] > 1
 
 
 def test_unset_shows_what_lies_below_and_hide_shows_nothing(console: Console) -> None:
-    console.done("set", "risk.global.max_correlation", "0.1", *PRODUCTION)
+    console.done("set", "risk.global.max_correlation", "0.5", *PRODUCTION)
     console.done("unset", "risk.global.max_correlation", *PRODUCTION)
     assert console.done("get", "risk.global.max_correlation", "-e", "production")["value"] == 0.7
-    console.done("hide", "risk.global.max_correlation", *PRODUCTION)
+    console.done("hide", "risk.global.max_correlation", *PRODUCTION, "--force", "a test")
     assert console("get", "risk.global.max_correlation", "-e", "production").code == 3
 
 
@@ -166,10 +167,10 @@ def test_rollback_brings_back_what_was(console: Console) -> None:
 
 def test_rollback_names_what_a_parent_changed_and_pins_it_if_told(console: Console) -> None:
     first = console.done("set", "a.b", "1", *PRODUCTION)["revision"]
-    console.done("set", "risk.global.max_correlation", "0.1", "-e", "base")
+    console.done("set", "risk.global.max_correlation", "0.5", "-e", "base")
     said = console("rollback", str(first), *PRODUCTION)
     assert said.code == 0
-    assert said.out.splitlines()[2].split() == ["base", "common", "risk.global.max_correlation", "0.7", "0.1"]
+    assert said.out.splitlines()[2].split() == ["base", "common", "risk.global.max_correlation", "0.7", "0.5"]
     done = console.done("rollback", str(first), "--pin", *PRODUCTION)
     assert done["pinned"] == ["risk.global.max_correlation"]
 
@@ -238,7 +239,7 @@ def test_watch_shows_changes_as_they_come_and_only_those_asked_for(console: Cons
 def test_watch_tells_of_revisions_without_items_too(console: Console, fleet_database: Database) -> None:
     head = console.done("history", "-e", "staging")[0]["revision"]
     console.done("env", "inherit", "staging", "testing", "--author", "ada")
-    console.done("hide", "risk", "-e", "staging")
+    console.done("set", "a.b", "1", "-e", "staging")
     with Store.connect(fleet_database.login("trimtab_writer")) as store:
         found = list(follow(store, "staging", head, 0))
     assert [type(one) for one in found] == [Entry, PathEntry]

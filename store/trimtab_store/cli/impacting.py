@@ -103,7 +103,7 @@ def mode(
             raise DocumentsRefused(problems, f"{bot} cannot be {wanted} yet")
         if dry_run:
             return
-        _confirm(switch, yes=yes)
+        _confirm(switch, yes=yes, as_json=given.as_json)
         request = (
             switch.request if given.expect is not None else dataclasses.replace(switch.request, expect=found.revision)
         )
@@ -129,11 +129,11 @@ def _show(switch: modes.Switch, found: Impact, problems: Sequence[Problem], *, a
     print_impact(found)
 
 
-def _confirm(switch: modes.Switch, *, yes: bool) -> None:
+def _confirm(switch: modes.Switch, *, yes: bool, as_json: bool) -> None:
     """Ask; raises `UsageError` where nobody can answer, `typer.Abort` for a no."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if as_json or not sys.stdin.isatty():
         raise UsageError(
             f"{switch.bot} stays as it is", "nobody can be asked here", "Add --yes once you saw the effect"
         )

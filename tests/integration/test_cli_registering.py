@@ -1,0 +1,153 @@
+"""`trimtab impact`, `mode` and `registry` over the example fleet."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from tests.support.console import Console
+from trimtab.model.errors import UsageError
+from trimtab_store.cli.impacting import assignment
+
+PRODUCTION = ("-e", "production", "--reason", "a test")
+LEVERAGE = "risk.global.max_leverage"
+
+
+def test_impact_tells_who_would_see_what_and_commits_nothing(console: Console) -> None:
+    before = console.done("history", "-e", "production")
+    found = console.done("impact", f"{LEVERAGE}=1", "notes.a=x", "-e", "production", "--layer", "bot=mm-btc")
+    leverage = [one for one in found["effects"] if one["path"] == LEVERAGE]
+    assert [(one["environment"], one["new"]) for one in leverage] == [("production", 1)] * len(leverage)
+    assert {reader["name"] for one in leverage for reader in one["readers"]} == {"bot=mm-btc", "mm-btc"}
+    said = console("impact", f"{LEVERAGE}=1", "-e", "production", "--layer", "bot=mm-btc")
+    assert "bot mm-btc" in said.out
+    assert said.out.endswith("1 bot and 0 running agents in production.\n")
+    assert console.done("history", "-e", "production") == before
+
+
+def test_impact_of_unsetting_and_hiding(console: Console) -> None:
+    console.done("set", "notes", '{"a": 1, "b": 2}', "-e", "base")
+    found = console.done("impact", "--unset", "notes.a", "--hide", "notes.b", "-e", "base")
+    told = {(one["environment"], one["path"], str(one["new"])) for one in found["effects"]}
+    names = ("base", "development", "production", "staging", "testing")
+    assert told == {(name, f"notes.{leaf}", "{'absent': True}") for name in names for leaf in "ab"}
+    assert console("impact", "notes.a=1", "-e", "base").out == "Nobody would see anything differently.\n"
+
+
+def test_impact_does_not_show_secrets(console: Console) -> None:
+    said = console("impact", "exchange.hyperliquid.credentials.api_key=hush", "-e", "production")
+    assert "***" in said.out
+    assert "hush" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.b=1", ("a.b", 1)),
+        ('a."x=y".b=z', ('a."x=y".b', "z")),
+        ("a.b=c=d", ("a.b", "c=d")),
+        ('a."\\"=".b=2', ('a."\\"=".b', 2)),
+    ],
+)
+def test_an_edit_is_taken_apart_at_the_first_equals_sign_outside_quotes(
+    text: str, expected: tuple[str, object]
+) -> None:
+    assert assignment(text) == expected
+
+
+def test_what_is_no_edit_is_a_wrong_call(console: Console) -> None:
+    with pytest.raises(UsageError, match="no equals sign"):
+        assignment("a.b")
+    assert console("impact", "-e", "production").code == 2
+
+
+def test_a_mode_is_switched_by_one_audited_change_once_its_effect_was_shown(console: Console) -> None:
+    console.done("set", "notes.size", "5", "--layer", "mode=paper", *PRODUCTION)
+    revision = console.done("history", "-e", "production")[0]["revision"]
+    said = console("mode", "arb-btc", "paper", *PRODUCTION)
+    assert said.code == 2
+    assert "arb-btc: live → paper" in said.out
+    assert "notes.size" in said.out
+    assert "Add --yes" in said.err
+    assert console.done("history", "-e", "production")[0]["revision"] == revision
+    done = console.done("mode", "arb-btc", "paper", *PRODUCTION, "--yes")
+    assert (done["revision"], done["paths"]) == (revision + 1, ["fleet.bots.arb-btc.labels.mode"])
+    assert ("notes.size", 5) in {(one["path"], one["new"]) for one in done["impact"]["effects"] if one["new"] == 5}
+    assert console.done("get", "notes.size", "-e", "production", "--label", "bot=arb-btc")["value"] == 5
+    again = console.done("mode", "arb-btc", "paper", *PRODUCTION, "--yes")
+    assert not again["created"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 130)])
+def test_a_person_is_asked(console: Console, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    before = console.done("history", "-e", "production")[0]["revision"]
+    assert console("mode", "arb-btc", "paper", *PRODUCTION).code == code
+    assert console.done("history", "-e", "production")[0]["revision"] == before + (code == 0)
+
+
+def test_a_mode_that_cannot_be_is_refused(console: Console) -> None:
+    said = console("mode", "mm-bt", "live", *PRODUCTION, "--yes")
+    assert (said.code, "Did you mean mm-btc?" in said.err) == (3, True)
+    assert console("mode", "arb-btc", "real", *PRODUCTION, "--yes").code == 2
+
+
+def test_a_bot_that_lacks_what_live_needs_stays_paper(console: Console) -> None:
+    console.done("hide", "exchange.hyperliquid.credentials", "--layer", "bot=mm-btc", *PRODUCTION)
+    shown = console("mode", "mm-btc", "live", *PRODUCTION, "--yes")
+    assert shown.code == 4, shown
+    assert "mm-btc cannot be live yet: " in shown.err
+    assert "which has no credentials" in shown.err
+    found = console("mode", "mm-btc", "live", *PRODUCTION, "--dry-run", "--json")
+    assert found.code == 4
+    assert [one["rule"] for one in found.json["problems"]] == ["live-credentials"]
+    assert found.json["effects"]
+    assert console.done("get", "fleet.bots.mm-btc.labels.mode", "-e", "production")["value"] == "paper"
+    console.done("unset", "exchange.hyperliquid.credentials", "--layer", "bot=mm-btc", *PRODUCTION)
+    console.done("mode", "mm-btc", "live", *PRODUCTION, "--yes")
+
+
+def test_documents_are_found_by_their_metadata(console: Console) -> None:
+    console.done("set", "meta.risk.global", '{"owner": "ann", "tags": ["core"], "status": "active"}', "-e", "base")
+    found = console.done("registry", "find", "-e", "production", "--owner", "ann", "--tag", "core")
+    assert [(one["path"], one["type"], one["status"]) for one in found] == [("risk.global", "risk_limits", "active")]
+    assert "risk.global" in console("registry", "find", "-e", "production", "--type", "risk_limits").out
+
+
+def test_a_document_is_shown_with_its_times_and_problems(console: Console) -> None:
+    first = console.done("registry", "show", LEVERAGE, "-e", "production")
+    assert (first["path"], first["validation_errors"], first["schema_version"]) == ("risk.global", [], 1)
+    console.done("set", LEVERAGE, "1.1", *PRODUCTION)
+    again = console.done("registry", "show", LEVERAGE, "-e", "production")
+    assert again["created_at"] == first["created_at"]
+    assert again["updated_at"] > first["updated_at"]
+    assert again["last_validated"] == again["updated_at"]
+    assert "validation errors: none" in console("registry", "show", LEVERAGE, "-e", "production").out
+
+
+def test_trees_and_orphans(console: Console) -> None:
+    console.done("set", "notes.todo.a", "1", "-e", "base")
+    console.done("set", "meta.notes.todo", '{"dependencies": ["risk.global"]}', "-e", "base")
+    tree = console.done("registry", "tree", "risk.global", "-e", "production", "--dependents")
+    assert ("notes.todo", 1) in {(one["path"], one["depth"]) for one in tree}
+    assert console("registry", "tree", "notes.todo", "-e", "production").out == "notes.todo\n  risk.global\n"
+    console.done("set", "notes.alone.a", "1", "-e", "base")
+    orphans = {one["document"] for one in console.done("registry", "orphans", "-e", "production")}
+    assert "notes.alone" in orphans
+    assert "notes.todo" not in orphans
+
+
+def test_force_and_its_reason_are_shown_by_history(console: Console) -> None:
+    console.done("set", LEVERAGE, "1.5", *PRODUCTION)
+    assert console("set", LEVERAGE, "900", *PRODUCTION).code == 4
+    console.done("set", "notes.a", "1", *PRODUCTION, "--force", "the desk asked for it")
+    assert console.done("history", "-e", "production")[0]["force"] == "the desk asked for it"
+    said = console("history", "-e", "production")
+    assert "the desk asked for it" in said.out
+    assert console("set", "notes.a", "2", *PRODUCTION, "--force", " ").code == 2
