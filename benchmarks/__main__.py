@@ -31,6 +31,7 @@ NAMES = (
     "commits",
     "propagation",
     "propagation_without_redis",
+    "reach",
     "templates",
 )
 RESULTS = Path(__file__).with_name("results")

@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from tests.support import servers, sidecar_process
+from tests.support.asking import ASKS_NOTHING
 from tests.support.console import Console
 from tests.support.servers import Database
 from trimtab import Agent
@@ -48,11 +49,14 @@ def connecting_agents(database: Database, redis_server: RedisServer) -> Generato
 
 @pytest.fixture
 def connect_store(database: Database) -> Iterator[ConnectStore]:
-    """Connects stores to the test's database as a writer that is nothing but a writer; closes them."""
+    """Connects stores to the test's database as a writer that is nothing but a writer; closes them.
+
+    Documents have to fit their categories and schemas; the rules across documents hold where a test says `rules=None`.
+    """
     with contextlib.ExitStack() as stack:
 
         def connect(**options: object) -> Store:
-            given = {"signing_key": KEY, **options}
+            given = {"signing_key": KEY, "rules": [ASKS_NOTHING], **options}
             return stack.enter_context(Store.connect(database.login("trimtab_writer"), **given))  # type: ignore[arg-type]
 
         yield connect

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from trimtab.model import paths
@@ -12,11 +13,12 @@ from trimtab.model.documents import Documents
 from trimtab.model.problems import Problem
 from trimtab.model.resolution import Absent
 from trimtab_store.operations import EVERYTHING
+from trimtab_store.validation.cel_rules import CelRule
 from trimtab_store.validation.line import Group, Line
 from trimtab_store.validation.registered import Registered, documents_in
 from trimtab_store.validation.resolved import Content, Resolved, Seen, descend
 from trimtab_store.validation.rules import Rule
-from trimtab_store.validation.schemas import Schema
+from trimtab_store.validation.schemas import Schema, prefix
 
 Found: TypeAlias = "tuple[Problem, Group]"
 Shapes: TypeAlias = "Callable[[Registered, Content], Sequence[Problem]]"
@@ -31,7 +33,6 @@ class Sight:
     ) -> None:
         self.changed = changed
         self._line, self._group, self._known = line, group, known
-        self._reads = reads
         self._scopes = frozenset({*changed, *reads})
 
     @property
@@ -43,17 +44,6 @@ class Sight:
     def labels(self) -> Mapping[str, str]:
         """One label set of the group."""
         return self._group.labels
-
-    def contents(self) -> tuple[object, ...]:
-        """All that can be seen: two sights with the same contents differ in nothing but labels."""
-        line, group = self._line, self._group
-        return (
-            self.changed,
-            tuple([line.new(one, group) for one in self.changed]),
-            tuple([line.old(one, group) for one in self.changed]),
-            tuple([line.after.layers(one, group.after) for one in self._reads]),
-            tuple([line.before.layers(one, group.before) for one in self._reads]),
-        )
 
     def at(self, path: str) -> Json | Absent:
         """What resolves at a path after the change."""
@@ -69,7 +59,7 @@ class Sight:
         for scope in self._scopes:
             if scope == category or paths.is_below(scope, category):
                 content = self._line.after.content(scope, self._group.after)
-                found.update(self._known.of(path) for path, _ in content.leaves)
+                found.update(map(self._known.of, content.leaves()))
         return tuple(sorted(found))
 
     def _look(self, side: Resolved, seen: Seen, path: str) -> Json | Absent:
@@ -80,7 +70,26 @@ class Sight:
         raise LookupError(f"{path} is neither in a changed document nor in what the rule reads")
 
 
-@dataclass(slots=True)
+def scopes_of(rule: Rule) -> Sequence[str]:
+    """Where everything stands that a rule may watch."""
+    return [prefix(shape) for shape in rule.shapes] if isinstance(rule, CelRule) else (EVERYTHING,)
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What a rule is asked: about `watched` documents where they differ, and about those of `afresh` whether or not.
+
+    The latter by all if the rule is new here, else by those whose labels the change moves.
+    """
+
+    rule: Rule
+    watched: tuple[str, ...]
+    afresh: tuple[str, ...]
+    reads: tuple[str, ...]
+    is_fresh: bool
+
+
+@dataclass
 class Judgement:
     """What is asked about one line: which documents may differ, and which rules are concerned.
 
@@ -94,31 +103,31 @@ class Judgement:
     documents: tuple[str, ...]
     rules: Sequence[Rule]
     moved: frozenset[str] = frozenset()
-    _all: tuple[str, ...] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._ways: dict[str, Sequence[tuple[Content, Content]]] = {}
+        self._inquiries = [
+            inquiry for rule in (*self.rules, *self.after.rules) if (inquiry := self._inquiry(rule)) is not None
+        ]
 
     def reads(self) -> set[str]:
         """What has to be read beside the documents themselves: for rules that are concerned."""
-        found: set[str] = set()
-        for rule in (*self.rules, *self.after.rules):
-            if watched := self._watched(rule):
-                found.update(rule.reads, self._also(rule, watched))
-            if self._is_fresh(rule):
-                found.add(EVERYTHING)
-        found.update(schema.scope for schema in self._fresh_schemas())
-        return found
+        found = {schema.scope for schema in self._fresh_schemas()}
+        found.update(scope for rule in self.after.rules if self._is_fresh(rule) for scope in scopes_of(rule))
+        return found.union(*(one.reads for one in self._inquiries))
 
     def problems(self, shapes: Shapes) -> Iterator[Found]:
         """Everything that is wrong, with the group that would see it."""
         yield from self._shapes(shapes)
-        for rule in (*self.rules, *self.after.rules):
-            yield from self._judge(rule)
+        for one in self._inquiries:
+            yield from self._judge(one)
 
     def _shapes(self, shapes: Shapes) -> Iterator[Found]:
         fresh = self._fresh_schemas()
-        for document in self._everything() if fresh else self.documents:
+        for document in self._everything if fresh else self.documents:
             afresh = any(one.covers(paths.parse(document)) for one in fresh)
             judged: dict[Content, Sequence[Problem]] = {}
-            for group in self.line.groups((document,)):
+            for group in self._groups(document):
                 content = self.line.new(document, group)
                 if content.is_absent or not (afresh or self.line.differs(document, group)):
                     continue
@@ -134,55 +143,65 @@ class Judgement:
         held = set(self.before.schemas.values())
         return [one for one in self.after.schemas.values() if one not in held]
 
-    def _judge(self, rule: Rule) -> Iterator[Found]:
-        watched = self._watched(rule)
-        if not watched:
-            return
-        reads = (*rule.reads, *self._also(rule, watched))
-        fresh, known = self._is_fresh(rule), dict[object, Sequence[Problem]]()
-        for group in self.line.groups({*watched, *reads}, rule.dimensions):
-            afresh = fresh or group.moved
-            asked = [one for one in watched if self._concerns(one, group, afresh=bool(afresh))]
-            if asked:
-                for problem in self._ask(
-                    rule, Sight(self.line, group, tuple(asked), reads, self.after.documents), known
-                ):
-                    yield problem, group
+    def _inquiry(self, rule: Rule) -> Inquiry | None:
+        """What a rule is to be asked; None if nothing here concerns it."""
+        is_fresh = self._is_fresh(rule)
+        watched = tuple(filter(rule.watches, self.documents))
+        afresh = tuple(filter(rule.watches, self._everything)) if is_fresh or self.moved & rule.dimensions else ()
+        if not watched and not afresh:
+            return None
+        return Inquiry(rule, watched, afresh, (*rule.reads, *self._also(rule, watched)), is_fresh)
 
-    def _concerns(self, document: str, group: Group, *, afresh: bool) -> bool:
-        """Whether a rule is asked about a document for a group: it changes, or the rule itself or its labels did."""
-        return self.line.differs(document, group) or (afresh and self.line.shows(document, group))
-
-    def _watched(self, rule: Rule) -> tuple[str, ...]:
-        """The documents that a rule may be asked about, sorted."""
-        return tuple(filter(rule.watches, self._everything() if self._asks_all(rule) else self.documents))
+    def _is_fresh(self, rule: Rule) -> bool:
+        return rule in self.after.rules and rule not in self.before.rules
 
     def _also(self, rule: Rule, watched: Sequence[str]) -> tuple[str, ...]:
         """What a rule reads because of how documents change, for some target or other."""
         found: set[str] = set()
         for document in watched:
-            for old, new in {
-                (self.line.old(document, group), self.line.new(document, group))
-                for group in self.line.groups((document,))
-                if self.line.differs(document, group)
-            }:
+            for old, new in self._ways_of(document):
                 found.update(rule.reads_also(document, old.json, new.json))
         return tuple(sorted(found - set(rule.reads)))
 
-    def _ask(self, rule: Rule, sight: Sight, known: dict[object, Sequence[Problem]]) -> Sequence[Problem]:
-        """What a rule says; it is not asked twice about the same contents."""
-        key = (sight.contents(), tuple([sight.labels.get(one) for one in sorted(rule.dimensions)]))
-        if key not in known:
-            known[key] = tuple(rule.judge(sight))
-        return known[key]
+    def _ways_of(self, document: str) -> Sequence[tuple[Content, Content]]:
+        """The ways in which some target sees a document change."""
+        known = self._ways.get(document)
+        if known is None:
+            seen = {(self.line.old(document, one), self.line.new(document, one)) for one in self._groups(document)}
+            known = self._ways[document] = [(old, new) for old, new in seen if old is not new]
+        return known
 
-    def _is_fresh(self, rule: Rule) -> bool:
-        return rule in self.after.rules and rule not in self.before.rules
+    def _groups(self, document: str) -> list[Group]:
+        return self.line.groups((document,))
 
-    def _asks_all(self, rule: Rule) -> bool:
-        return bool(self.moved & rule.dimensions) or self._is_fresh(rule)
+    def _judge(self, asked: Inquiry) -> Iterator[Found]:
+        """Ask a rule about every group, once for those to whom all that it may look at is the same."""
+        before, after = self.line.before, self.line.after
+        telling = [one for one in asked.reads if before.overlays(one) or after.overlays(one)]
+        known: dict[object, Sequence[Problem]] = {}
+        for group in self.line.groups({*asked.watched, *asked.afresh, *asked.reads}, asked.rule.dimensions):
+            looked = {*asked.watched, *asked.afresh} if asked.is_fresh or group.moved else asked.watched
+            key = (
+                tuple([before.content(one, group.before) for one in looked]),
+                tuple([after.content(one, group.after) for one in looked]),
+                tuple([(before.layers(one, group.before), after.layers(one, group.after)) for one in telling]),
+                tuple([group.labels.get(one) for one in asked.rule.dimensions]),
+            )
+            if key not in known:
+                known[key] = self._ask(asked, group)
+            for problem in known[key]:
+                yield problem, group
 
+    def _ask(self, asked: Inquiry, group: Group) -> Sequence[Problem]:
+        line = self.line
+        changed = {one for one in asked.watched if line.differs(one, group)}
+        if asked.is_fresh or group.moved:
+            changed.update(one for one in asked.afresh if line.shows(one, group))
+        if not changed:
+            return ()
+        return tuple(asked.rule.judge(Sight(line, group, tuple(sorted(changed)), asked.reads, self.after.documents)))
+
+    @cached_property
     def _everything(self) -> tuple[str, ...]:
-        if self._all is None:
-            self._all = tuple(sorted({*self.documents, *documents_in(self.after, self.line.after.everything)}))
-        return self._all
+        """Every document that the line holds, and those in question."""
+        return tuple(sorted({*self.documents, *documents_in(self.after, self.line.after.everything)}))

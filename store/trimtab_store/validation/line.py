@@ -45,6 +45,7 @@ class Line:
         self.before = Resolved(sides.before, contents)
         self.after = Resolved(sides.after, contents)
         self.targets: Sequence[Target] = ()
+        self._alike = self.before.is_ranked_as(self.after)
         self._groups: dict[tuple[frozenset[int], frozenset[int], frozenset[str]], list[Group]] = {}
 
     def groups(self, paths: Iterable[str], dimensions: frozenset[str] = frozenset()) -> list[Group]:
@@ -77,15 +78,17 @@ class Line:
         if not old and not new and not dimensions:
             return [Group((), (), frozenset(), tuple(self.targets))] if self.targets else []
         before, after = self.before.readers(old), self.after.readers(new)
-        asked = sorted(dimensions)
+        alike, asked = self._alike and old == new, sorted(dimensions)
         found: dict[Key, list[Target]] = {}
         for target in self.targets:
             labels = target.after
+            seen = after.overlays(labels)
+            same = alike and target.before is labels
             key = (
-                before.overlays(target.before),
-                after.overlays(labels),
-                tuple([labels.get(one) for one in asked]),
-                target.moved & dimensions if dimensions else dimensions,
+                seen if same else before.overlays(target.before),
+                seen,
+                tuple([labels.get(one) for one in asked]) if asked else (),
+                target.moved & dimensions if asked else dimensions,
             )
             found.setdefault(key, []).append(target)
         return [Group(key[0], key[1], key[3], tuple(members)) for key, members in found.items()]

@@ -8,7 +8,8 @@ from typing import Final
 
 from trimtab.model import paths
 from trimtab.model.canonical import Json
-from trimtab.model.documents import Documents, shape_of
+from trimtab.model.documents import KNOWN, METADATA, Documents, shape_of
+from trimtab_store.validation.cel_rules import rules_of
 from trimtab_store.validation.resolved import Content, Resolved
 from trimtab_store.validation.rules import Rule
 from trimtab_store.validation.schemas import Schema, schema_of
@@ -30,6 +31,7 @@ class Registered:
         self.depth = max(len(shape_of(pattern)) for pattern in self.documents.types)
         """A path with as many segments lies above no document."""
         self._of: dict[str, tuple[str, ...]] = {}
+        self._asked: dict[str, tuple[str | None, tuple[Schema, ...]]] = {}
 
     @classmethod
     def of(cls, side: Resolved) -> Registered:
@@ -42,21 +44,29 @@ class Registered:
         if known is None:
             own = self.documents.of(path)
             around = [one for one in paths.parents(own) if self.documents.type_of(one)]
-            known = self._of[path] = (own, *around)
             if len(self._of) > _PATHS:
                 self._of.clear()
+            known = self._of[path] = (own, *around)
         return known
 
     def scope(self, path: str) -> str:
         """What has to be read to see every document that a path belongs to whole."""
         return self.holding(path)[-1]
 
-    def schemas_of(self, document: str) -> Iterator[Schema]:
-        """The schemas that a document has to fit."""
-        segments = paths.parse(document)
-        for schema in self.schemas.values():
-            if schema.covers(segments):
-                yield schema
+    def asks(self, document: str) -> tuple[str | None, tuple[Schema, ...]]:
+        """The built-in type of a document, and the schemas that it has to fit."""
+        known = self._asked.get(document)
+        if known is None:
+            segments = paths.parse(document)
+            fitting = tuple(schema for schema in self.schemas.values() if schema.covers(segments))
+            if len(self._asked) > _PATHS:
+                self._asked.clear()
+            known = self._asked[document] = self._kind(document), fitting
+        return known
+
+    def _kind(self, document: str) -> str | None:
+        """The built-in type of a document; metadata are those of any document that is registered."""
+        return self.documents.type_of(document) if paths.is_below(document, METADATA) else KNOWN.type_of(document)
 
 
 _PATHS: Final = 10_000
@@ -73,7 +83,8 @@ def _registered(schemas: Content, rules: Content) -> Registered:
     if schemas.is_absent and rules.is_absent:
         return EMPTY
     named = {name: schema_of(name, value) for name, value in entries(schemas)}
-    return Registered({name: one for name, one in named.items() if one is not None}, user_rules(entries(rules)))
+    fitting = {name: one for name, one in named.items() if one is not None}
+    return Registered(fitting, rules_of(entries(rules), {one.documents: one.text for one in fitting.values()}))
 
 
 def entries(category: Content) -> Iterator[tuple[str, Json]]:
@@ -81,9 +92,3 @@ def entries(category: Content) -> Iterator[tuple[str, Json]]:
     value = category.json
     if isinstance(value, dict):
         yield from sorted(value.items())
-
-
-def user_rules(found: Iterable[tuple[str, Json]]) -> tuple[Rule, ...]:
-    """The rules that users wrote; each is made once, so that the same text is the same rule."""
-    del found
-    return ()

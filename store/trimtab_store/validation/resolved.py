@@ -17,22 +17,23 @@ from trimtab.model.layers import Selector
 from trimtab.model.resolution import ABSENT, Absent, Branches
 from trimtab.model.states import State
 from trimtab.model.trees import Node
-from trimtab.model.values import Value, thaw
+from trimtab.model.values import Value, freeze
+from trimtab_store.validation import raws
+from trimtab_store.validation.raws import Raw
 
 Seen: TypeAlias = "tuple[int, ...]"
 """Overlays by their rank in one side, the winning one first."""
-Leaves: TypeAlias = "frozenset[tuple[str, bytes]]"
 
 
 class Content:
     """What resolves at a path. Two are equal if every leaf is, 1 and 1.0 told apart."""
 
-    __slots__ = ("_branches", "_hash", "_json", "leaves", "path")
+    __slots__ = ("_hash", "_json", "path", "raw")
 
-    def __init__(self, path: str, leaves: Leaves, branches: Branches) -> None:
-        self.path, self.leaves, self._branches = path, leaves, branches
-        self._hash = hash((path, leaves))
-        self._json: Json | Absent | None = None
+    def __init__(self, path: str, raw: Raw | None) -> None:
+        self.path, self.raw = path, raw
+        self._hash = hash((path, raw))
+        self._json: Json | Absent = ABSENT
 
     def __hash__(self) -> int:
         return self._hash
@@ -40,39 +41,43 @@ class Content:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Content) and self.path == other.path and self.leaves == other.leaves
+        return isinstance(other, Content) and self.path == other.path and self.raw == other.raw
 
     @property
     def is_absent(self) -> bool:
         """Whether nothing resolves."""
-        return not self.leaves
-
-    @property
-    def value(self) -> Value | Absent:
-        """The value as readers see it."""
-        return resolution.resolve(self._branches)
+        return self.raw is None
 
     @property
     def json(self) -> Json | Absent:
         """The value as plain JSON, shared: not to be changed. Decoded at the first call."""
-        if self._json is None:
-            value = self.value
-            self._json = value if isinstance(value, Absent) else thaw(value)
+        if self.raw is not None and isinstance(self._json, Absent):
+            self._json = raws.decode(self.raw)
         return self._json
+
+    @property
+    def value(self) -> Value | Absent:
+        """The value as readers see it."""
+        found = self.json
+        return found if isinstance(found, Absent) else freeze(found)
+
+    def leaves(self) -> Iterator[str]:
+        """The paths of its leaves, in no particular order."""
+        return iter(()) if self.raw is None else raws.leaves(self.raw, self.path)
 
 
 class Contents:
     """Makes equal contents one object, for the time of one plan."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, Leaves], Content] = {}
+        self._known: dict[tuple[str, Raw | None], Content] = {}
 
     def of(self, path: str, branches: Branches) -> Content:
         """The content of a path from what the layers hold there, the winning layer first."""
-        leaves = frozenset(resolution.leaves(branches, path))
-        known = self._known.get((path, leaves))
+        raw = raws.resolve(branches)
+        known = self._known.get((path, raw))
         if known is None:
-            known = self._known[path, leaves] = Content(path, leaves, branches)
+            known = self._known[path, raw] = Content(path, raw)
         return known
 
 
@@ -90,9 +95,15 @@ class Readers:
         """Those that a reader with these labels sees, the winning one first."""
         seen: list[int] = []
         for dimensions, by_labels in self._overlays:
-            wanted = tuple([labels.get(dimension, "") for dimension in dimensions])
-            seen += by_labels.get(wanted, ())
-        return tuple(sorted(seen))
+            if len(dimensions) == 1:
+                found = by_labels.get((labels.get(dimensions[0], ""),))
+            else:
+                found = by_labels.get(tuple([labels.get(dimension, "") for dimension in dimensions]))
+            if found is not None:
+                seen += found
+        if len(seen) > 1:
+            seen.sort()
+        return tuple(seen)
 
 
 class Resolved:
@@ -103,16 +114,22 @@ class Resolved:
         ranked = [(layers.parse(layer), environment, layer) for environment, layer in state.trees]
         rank = state.lineage.rank
         ranked.sort(key=lambda one: -rank(one[1], one[0]))
+        self._ranked = ranked
         self._selectors = [selector for selector, _, _ in ranked]
         self._trees: list[Node] = [state.trees[environment, layer] for _, environment, layer in ranked]
         self._contents = contents
         self._holders: dict[str, tuple[Seen, frozenset[int]]] = {}
         self._found: dict[tuple[str, Seen], Content] = {}
+        self._known: dict[tuple[str, Seen], Content] = {}
 
     @cached_property
     def everything(self) -> frozenset[str]:
         """The paths of all items, tombstones too."""
         return frozenset(item.path for item in self.state.items())
+
+    def is_ranked_as(self, other: Resolved) -> bool:
+        """Whether another side has the same layers, so that both number them alike."""
+        return self._ranked == other._ranked
 
     def below(self, path: str) -> Iterator[str]:
         """The paths of the items that stand at or below a path in any layer."""
@@ -148,26 +165,26 @@ class Resolved:
 
     def content(self, path: str, seen: Seen) -> Content:
         """What resolves at a path for a reader that sees these overlays."""
-        chosen = self.layers(path, seen)
-        found = self._found.get((path, chosen))
-        if found is None:
-            found = self._contents.of(path, self._branches(path, chosen))
-            self._found[path, chosen] = found
-        return found
+        known = self._known.get((path, seen))
+        if known is None:
+            chosen = self.layers(path, seen)
+            known = self._found.get((path, chosen))
+            if known is None:
+                known = self._found[path, chosen] = self._contents.of(path, self.branches(path, chosen))
+            self._known[path, seen] = known
+        return known
 
-    def value(self, path: str, seen: Seen) -> Value | Absent:
-        """The same for a path that only this reader asks about: nothing is kept."""
-        common = self._holding(path.partition(".")[0])[0]
-        return resolution.resolve(self._branches(path, tuple(sorted([*common, *seen]))))
-
-    def _branches(self, path: str, chosen: Seen) -> Branches:
+    def branches(self, path: str, chosen: Seen) -> Branches:
+        """What some layers hold at a path, the winning one first."""
         return resolution.branches_at([self._trees[rank] for rank in chosen], paths.parse(path))
 
     def _holding(self, path: str) -> tuple[Seen, frozenset[int]]:
+        """The common layers and the overlays that have a say about a path."""
         known = self._holders.get(path)
         if known is None:
-            segments = paths.parse(path)
-            holding = [rank for rank, tree in enumerate(self._trees) if _has_a_say(tree, segments)]
+            segments, above = paths.parse(path), paths.parent(path)
+            asked = sorted({*self._holding(above)[0], *self._holding(above)[1]}) if above else range(len(self._trees))
+            holding = [rank for rank in asked if _has_a_say(self._trees[rank], segments)]
             common = tuple(rank for rank in holding if not self._selectors[rank].labels)
             known = self._holders[path] = common, frozenset(holding) - frozenset(common)
         return known
@@ -179,9 +196,7 @@ def _has_a_say(tree: Node, segments: tuple[str, ...]) -> bool:
     for segment in segments:
         if here is None:
             return False
-        if isinstance(here, bytes):
-            return True
-        if trees.OWN in here:
+        if isinstance(here, bytes) or trees.OWN in here:
             return True
         here = here.get(segment)
     return here is not None

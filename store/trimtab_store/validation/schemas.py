@@ -10,13 +10,11 @@ from typing import Final
 from trimtab.model import documents, paths
 from trimtab.model.canonical import Json
 from trimtab.model.documents import Shape
-from trimtab.model.errors import PathError, nearest
+from trimtab.model.errors import PathError
 from trimtab.model.problems import Problem
 from trimtab_store.validation.json_schema import CompiledSchema, compile_schema
 from trimtab_store.validation.json_schema_faults import SchemaRefused
 
-FIELDS: Final = ("description", "documents", "text", "upgrades", "version")
-REQUIRED: Final = ("documents", "text", "version")
 OURS: Final = frozenset({"meta", "rule", "schema"})
 """Categories whose documents Trimtab alone says the shape of."""
 
@@ -80,37 +78,15 @@ def schema_of(name: str, value: Json) -> Schema | None:
 
 
 def faults(value: Json, path: str) -> Iterator[Problem]:
-    """Everything that is wrong with the document of a schema itself."""
-    if not isinstance(value, dict):
-        yield Problem(path=path, rule="type", why="a schema is an object", remedy="Use trimtab schema put")
-        return
-    for field in sorted(value.keys() - set(FIELDS)):
-        remedy = nearest(field, FIELDS) or f"Known are {', '.join(FIELDS)}"
-        yield Problem(
-            path=paths.child(path, field), rule="unknown-field", why="a schema has no such field", remedy=remedy
-        )
-    for field in REQUIRED:
-        if field not in value:
-            yield Problem(path=paths.child(path, field), rule="required", why="it is missing", remedy=_REMEDIES[field])
-    for field, judge in (("documents", _documents), ("version", _version), ("text", _text), ("description", _words)):
-        if field in value:
-            yield from judge(paths.child(path, field), value[field])
-    if not isinstance(value.get("upgrades", []), list):
-        yield Problem(path=paths.child(path, "upgrades"), rule="type", why="upgrades are a list of steps")
-
-
-_REMEDIES: Final = {
-    "documents": "Name a pattern such as strategy_params.*",
-    "text": "Pass the JSON Schema as a string",
-    "version": "Begin with 1",
-}
-
-
-def _documents(path: str, value: Json) -> Iterator[Problem]:
-    if not isinstance(value, str):
-        yield Problem(path=path, rule="type", why="it is no pattern", remedy=_REMEDIES["documents"])
-    elif (fault := _pattern_fault(path, value)) is not None:
+    """What is wrong with the document of a schema beyond its fields: a pattern that names none, a text that is none."""
+    pattern, text = (value.get("documents"), value.get("text")) if isinstance(value, dict) else (None, None)
+    if isinstance(pattern, str) and (fault := _pattern_fault(paths.child(path, "documents"), pattern)) is not None:
         yield fault
+    if isinstance(text, str):
+        try:
+            compile_schema(text)
+        except SchemaRefused as error:
+            yield from error.at(paths.child(path, "text"))
 
 
 def _pattern_fault(path: str, pattern: str) -> Problem | None:
@@ -122,24 +98,3 @@ def _pattern_fault(path: str, pattern: str) -> Problem | None:
         why = f"the shape of {shape[0]} documents is fixed"
         return Problem(path=path, rule="pattern", why=why, remedy="Name documents of your own", value=pattern)
     return None
-
-
-def _version(path: str, value: Json) -> Iterator[Problem]:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        why = "a version is a whole number, 1 or more"
-        yield Problem(path=path, rule="range", why=why, remedy=_REMEDIES["version"], value=str(value)[:80])
-
-
-def _text(path: str, value: Json) -> Iterator[Problem]:
-    if not isinstance(value, str):
-        yield Problem(path=path, rule="type", why="it is no string", remedy=_REMEDIES["text"])
-        return
-    try:
-        compile_schema(value)
-    except SchemaRefused as error:
-        yield from error.at(path)
-
-
-def _words(path: str, value: Json) -> Iterator[Problem]:
-    if not isinstance(value, str):
-        yield Problem(path=path, rule="type", why="it is no text", remedy="Write it in quotes")

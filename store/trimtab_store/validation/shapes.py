@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from trimtab import categories
-from trimtab.model.documents import KNOWN, METADATA
+from trimtab.model.canonical import Json
+from trimtab.model.documents import METADATA
 from trimtab.model.items import LeafEdit
 from trimtab.model.problems import Problem
 from trimtab.model.resolution import Absent
-from trimtab_store.validation import schemas
-from trimtab_store.validation.registered import SCHEMA, Registered
+from trimtab_store.validation import cel_faults, schemas
+from trimtab_store.validation.registered import RULE, SCHEMA, Registered
 from trimtab_store.validation.resolved import Content
 
-COMMON_ONLY: Final = frozenset({"guard", METADATA, "override", "rule", SCHEMA, "template"})
+COMMON_ONLY: Final = frozenset({"guard", METADATA, "override", RULE, SCHEMA, "template"})
 """Categories about other documents: they hold for all readers alike, so no overlay may hold any of it."""
+
+
+def _none(value: Json, path: str) -> Iterable[Problem]:
+    del value, path
+    return ()
+
+
+_FAULTS: Final[Mapping[str, Callable[[Json, str], Iterable[Problem]]]] = {
+    RULE: cel_faults.faults,
+    SCHEMA: schemas.faults,
+}
 
 
 def problems_of(registered: Registered, content: Content) -> Sequence[Problem]:
@@ -23,22 +35,14 @@ def problems_of(registered: Registered, content: Content) -> Sequence[Problem]:
     value, document = content.json, content.path
     if isinstance(value, Absent):
         return ()
-    kind = kind_of(registered, document)
+    kind, fitting = registered.asks(document)
     found: list[Problem] = []
     if kind is not None:
         found += categories.check(kind, value, document)
-    if kind == SCHEMA:
-        found += schemas.faults(value, document)
-    for schema in registered.schemas_of(document):
+        found += _FAULTS.get(kind, _none)(value, document)
+    for schema in fitting:
         found += schema.compiled.check(value, document)
     return found
-
-
-def kind_of(registered: Registered, document: str) -> str | None:
-    """The built-in type of a document; of metadata those of any document that is registered."""
-    if document.startswith(f"{METADATA}."):
-        return registered.documents.type_of(document)
-    return KNOWN.type_of(document)
 
 
 def misplaced(edits: Sequence[LeafEdit]) -> Iterator[Problem]:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from trimtab.model import labels
+from trimtab.model import labels, resolution
 from trimtab.model.layers import Selector
-from trimtab_store.validation.resolved import Readers, Resolved
+from trimtab.model.resolution import Branches
+from trimtab_store.validation import raws
+from trimtab_store.validation.raws import Raw
+from trimtab_store.validation.resolved import Content, Resolved, Seen
 
 Labels: TypeAlias = "Mapping[str, str]"
 LABELS_SCOPE: Final = "fleet.bots"
@@ -77,13 +80,21 @@ def _targets(
 
 def _attributes(side: Resolved) -> Attributes:
     """What gives an identity the labels of its bot, as `labels.effective` does, without looking at every layer."""
-    readers: Readers = side.readers(side.overlays(LABELS_SCOPE))
+    readers = side.readers(side.overlays(LABELS_SCOPE))
+    branches: dict[Seen, Branches] = {}
+    known: dict[Raw | None, Labels] = {None: {}}
 
     def effective(identity: Labels) -> Labels:
         bot = identity.get("bot")
         if bot is None:
             return identity
-        return labels.with_attributes(identity, side.value(labels.labels_path(bot), readers.overlays(identity)))
+        seen = readers.overlays(identity)
+        if seen not in branches:
+            branches[seen] = side.branches(LABELS_SCOPE, side.layers(LABELS_SCOPE, seen))
+        raw = raws.resolve(resolution.branches_at(branches[seen], (bot, "labels")))
+        if raw not in known:
+            known[raw] = labels.with_attributes({}, Content(LABELS_SCOPE, raw).value)
+        return {**known[raw], **identity}
 
     return effective
 
