@@ -33,7 +33,7 @@ EXPECTED = {
     "explain", "watch", "status", "env list", "env create", "env inherit", "env dimensions", "epoch declare", "backup",
     "plan", "apply", "restore", "relay", "relay probe", "keys create", "keys list", "migrate", "sidecar",
     "impact", "mode", "registry find", "registry show", "registry tree", "registry orphans",
-    "template list", "template show", "template new", "template put",
+    "template list", "template show", "template new", "template put", "rule put", "rule list", "rule get", "rule test",
 }  # fmt: skip
 
 

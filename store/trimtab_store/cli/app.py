@@ -28,6 +28,7 @@ from trimtab_store.cli import (
     reading,
     registering,
     relaying,
+    rules,
     sidecaring,
     status,
     structure,
@@ -62,6 +63,7 @@ app.add_typer(relaying.relay, name="relay")
 app.add_typer(keying.keys, name="keys")
 app.add_typer(impacting.app)
 app.add_typer(registering.registry, name="registry")
+app.add_typer(rules.rule, name="rule")
 app.add_typer(structure.env, name="env")
 app.add_typer(structure.epoch, name="epoch")
 app.add_typer(templating.template, name="template")
