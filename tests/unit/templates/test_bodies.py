@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trimtab.model import paths
 from trimtab.model.canonical import Json
@@ -10,8 +14,8 @@ from trimtab.model.errors import PathError
 from trimtab_store.templates.bodies import Body, places
 
 
-def filled(value: Json, path: str = "bot.<id>", **given: Json) -> tuple[str, Json] | None:
-    return Body(path, value).fill({"id": "mm", **given})
+def filled(value: Json, path: str = "bot.<id>", **more: Json) -> tuple[str, Json] | None:
+    return Body(path, value).fill({"id": "mm", **more})
 
 
 @pytest.mark.parametrize("value", [5, 0.1, True, "text", ["a", {"b": 1}], {"c": [1]}, "1.50"])
@@ -67,6 +71,40 @@ def test_instances_share_nothing() -> None:
         inner["n"] = "changed"
     assert second == ("bot.m", {"a": {"n": [1]}, "b": {"n": [1]}, "c": {"d": [1]}})
     assert shared == {"n": [1]}
+
+
+NAMES = ("a", "b", "c")
+LEAVES = st.sampled_from(["<a>", "<b>", "<c>", "x<a>-<b>", "<<a>", "<d", "plain", "", 5, None, True, 0.5])
+BODIES = st.recursive(LEAVES, lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from("klm"), one))
+VALUES = st.sampled_from(["<b>", "word", 7, True, [1, ["<a>"]], {"k": "<c>"}])
+OUT = object()
+
+
+def oracle(value: Any, given: dict[str, Any]) -> Any:
+    """The same by looking at each text anew; what is left out is `OUT`."""
+    if isinstance(value, str):
+        if value in {f"<{name}>" for name in NAMES}:
+            return given.get(value[1:-1], OUT)
+        text = value.replace("<<", "\0")
+        for name in NAMES:
+            text = text.replace(f"<{name}>", str(given.get(name)))
+        return text.replace("\0", "<")
+    if isinstance(value, list):
+        return [made for one in cast("list[Any]", value) if (made := oracle(one, given)) is not OUT]
+    if isinstance(value, dict):
+        found = {
+            key: made for key, one in cast("dict[str, Any]", value).items() if (made := oracle(one, given)) is not OUT
+        }
+        return found if found or value == {} else OUT
+    return value
+
+
+@given(body=BODIES, a=st.sampled_from(["word", 7]), b=st.sampled_from(["w", 0.5]), c=st.none() | VALUES)
+@settings(deadline=None)
+def test_a_body_is_filled_as_by_looking_at_each_text_anew(body: Any, a: Any, b: Any, c: Any) -> None:
+    values = {"a": a, "b": b, **({} if c is None else {"c": c})}
+    wanted = oracle(body, values)
+    assert Body("bot.x", body).fill(values) == (None if wanted is OUT else ("bot.x", wanted))
 
 
 def test_every_place_is_found() -> None:

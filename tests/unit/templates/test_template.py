@@ -119,8 +119,9 @@ def test_an_id_that_no_path_can_hold_is_refused() -> None:
     assert wrong(id="a\nb") == [("strategy.<id>", "path")]
 
 
-def test_documents_that_would_lie_in_each_other_are_refused() -> None:
-    template = definition.read(small(documents={**small()["documents"], "strategy.<exchange>.symbols": ["A"]}))
+@pytest.mark.parametrize("other", ["strategy.<exchange>.symbols", "strategy.<exchange>"])
+def test_documents_that_would_lie_in_each_other_are_refused(other: str) -> None:
+    template = definition.read(small(documents={**small()["documents"], other: {"x": 1}}))
     assert len(template.instance(GIVEN).documents) == 2
     with pytest.raises(DocumentsRefused, match=r"would lie in another one, at strategy\.mm"):
         template.instance({**GIVEN, "exchange": "mm"})
