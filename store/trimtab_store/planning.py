@@ -20,6 +20,7 @@ from trimtab_store import expectations, guards, reading
 from trimtab_store.database import Connection
 from trimtab_store.drafts import Draft
 from trimtab_store.editing import Request, outermost
+from trimtab_store.evolution import raising
 from trimtab_store.operations import EVERYTHING
 from trimtab_store.reading import Head, LineHead, Near
 from trimtab_store.sizes import Growth, Sizes
@@ -134,6 +135,13 @@ class Planner:
                 connection, request.environment, scopes, reports=self.inspector.looks
             )
             draft = _draft(request, reading.state_of(known.forest.lineage(request.environment), near.items))
+            raised = raising.raised(draft) if self.inspector.rules is not None and request.kind == "edit" else []
+            if unread := [path for one in raised if not raising.covered(one, scopes) for path in one.scopes]:
+                scopes = outermost([*scopes, *unread])
+                continue
+            for one in raised:
+                lines = (known.forest.lineage(name) for name in known.reached(request.environment))
+                raising.stamp(one, draft, (reading.state_of(line, near.items) for line in lines))
             edits = draft.edits()
             _check_places(draft.before.lineage, edits)
             sides = _sides(known, near.items, draft, edits)

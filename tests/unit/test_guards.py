@@ -68,7 +68,7 @@ def test_what_is_gone_is_what_the_sentences_say(
     found = removal.gone(
         state(map(as_item, held.values())), "production", [as_edit(one, remove=gone) for one, gone in edits.values()]
     )
-    removed, masked, added = set(), set(), 0
+    removed, masked, added = set[Any](), set[Any](), 0
     for place, (one, remove) in edits.items():
         had = place in held and held[place].content != HIDE
         if remove or one.content == HIDE:

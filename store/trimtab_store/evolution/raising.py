@@ -5,14 +5,14 @@ Only where the schema says how (`upgrades`); otherwise every document has to fit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trimtab.model import canonical, documents, paths
 from trimtab.model.documents import METADATA
-from trimtab.model.items import LeafEdit
 from trimtab.model.states import State
 from trimtab.model.trees import HIDDEN
+from trimtab_store.drafts import Draft
 from trimtab_store.evolution.versions import SCHEMA, Schemas, Versioned, stamp_path
 
 
@@ -34,12 +34,13 @@ class Raised:
         return paths.join(segments), paths.join((METADATA, *segments))
 
 
-def raised(before: State, after: State, edits: Iterable[LeafEdit]) -> list[Raised]:
-    """The schemas with upgrades whose version edits raise."""
-    names = {segments[1] for edit in edits if (segments := paths.parse(edit.path))[0] == SCHEMA and len(segments) > 1}
+def raised(draft: Draft) -> list[Raised]:
+    """The schemas with upgrades whose version a draft raises."""
+    touched = (paths.parse(path) for _, path in draft.touched)
+    names = {segments[1] for segments in touched if segments[0] == SCHEMA and len(segments) > 1}
     if not names:
         return []
-    was, will = Schemas.of(before), Schemas.of(after)
+    was, will = Schemas.of(draft.before), Schemas.of(draft.state)
     found: list[Raised] = []
     for name in sorted(names):
         old, new = was[name], will[name]
@@ -49,9 +50,9 @@ def raised(before: State, after: State, edits: Iterable[LeafEdit]) -> list[Raise
     return found
 
 
-def stamps(one: Raised, environment: str, lines: Iterable[State]) -> Iterator[LeafEdit]:
-    """The stamps that the edited environment gets: for each document of a line before the change that has none."""
-    seen: set[str] = set()
+def stamp(one: Raised, draft: Draft, lines: Iterable[State]) -> None:
+    """Stamp every document that one of the lines holds before the change, unless it is stamped already."""
+    environment, seen = draft.environment, set[str]()
     for state in lines:
         for item in state.items():
             document = one.schemas.documents.of(item.path)
@@ -60,7 +61,13 @@ def stamps(one: Raised, environment: str, lines: Iterable[State]) -> Iterator[Le
             seen.add(document)
             at = stamp_path(document)
             if not any(state.content(name, "", at) for name in _from_the_root(state, environment)):
-                yield LeafEdit("", at, "put", canonical.encode(one.old))
+                draft.put("", at, canonical.encode(one.old))
+
+
+def covered(one: Raised, scopes: Iterable[str]) -> bool:
+    """Whether everything that is stamped lies in what was read."""
+    read = set(scopes)
+    return "" in read or all(path in read or not read.isdisjoint(paths.parents(path)) for path in one.scopes)
 
 
 def _from_the_root(state: State, environment: str) -> tuple[str, ...]:

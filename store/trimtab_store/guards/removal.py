@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trimtab.model import layers, trees
+from trimtab.model import layers
 from trimtab.model.items import LeafEdit
 from trimtab.model.problems import Problem
 from trimtab.model.states import State
@@ -90,8 +90,7 @@ def _masked(before: State, environment: str, edit: LeafEdit) -> Iterator[tuple[s
     for name, text in before.trees:
         other = layers.parse(text)
         if lineage.rank(name, other) < rank and selector.can_meet(other):
-            branch = before.branch(name, text, edit.path)
-            for path, content in [] if branch is None else trees.walk_paths(branch, edit.path):
+            for path, content in before.below(name, text, edit.path):
                 if content != HIDDEN:
                     yield name, text, path
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -10,15 +10,17 @@ from trimtab.model import labels, layers, paths
 from trimtab.model.items import LeafEdit
 from trimtab.model.layers import Selector
 from trimtab.model.problems import DocumentsRefused, Problem
+from trimtab.model.resolution import Absent
 from trimtab_store import hooks
+from trimtab_store.evolution import behind
 from trimtab_store.hooks import Hook, Objection
 from trimtab_store.operations import EVERYTHING
 from trimtab_store.validation import shapes
 from trimtab_store.validation.findings import Findings
-from trimtab_store.validation.judging import Judgement
+from trimtab_store.validation.judging import Judgement, Shapes
 from trimtab_store.validation.line import Line
 from trimtab_store.validation.registered import EMPTY, REGISTRATIONS, Registered, documents_in
-from trimtab_store.validation.resolved import Contents
+from trimtab_store.validation.resolved import Content, Contents
 from trimtab_store.validation.rules import Rule
 from trimtab_store.validation.schema_rules import PATTERNS, VERSIONS
 from trimtab_store.validation.sides import Sides
@@ -47,7 +49,7 @@ class Inspector:
         """What an environment registered when it was last looked at."""
         return self._known.get(environment, EMPTY)
 
-    def scopes(self, environment: str, touched: Iterable[str]) -> list[str]:
+    def scopes(self, environment: str, touched: Sequence[str]) -> list[str]:
         """What a change of these paths probably needs: whole documents, labels, registrations, what rules read."""
         known = self.known(environment)
         found = [known.scope(path) if path else path for path in touched]
@@ -56,7 +58,8 @@ class Inspector:
         for rule in (*self.rules, *known.rules):
             if any(rule.watches(document) for path in touched if path for document in known.holding(path)):
                 found += rule.reads
-        return [*found, LABELS_SCOPE, *REGISTRATIONS]
+        stamps = behind.scopes((known.documents.of(path) for path in touched if path), known.schemas.values())
+        return [*found, LABELS_SCOPE, *REGISTRATIONS, *stamps]
 
     def inspect(
         self,
@@ -123,6 +126,7 @@ class Inspection:
                 registered.scope(path) for path in self._subject.touched for registered in (one.before, one.after)
             )
             needed.update(one.reads())
+            needed.update(behind.scopes(one.documents, one.after.schemas.values()))
         return tuple(sorted(path for path in needed if path not in read and read.isdisjoint(paths.parents(path))))
 
     def problems(self) -> Sequence[Problem]:
@@ -133,7 +137,7 @@ class Inspection:
         for problem in shapes.misplaced(self._edits):
             findings.note(problem)
         for one in self._judgements:
-            for problem, group in one.problems(shapes.problems_of):
+            for problem, group in one.problems(_shapes(one.line)):
                 findings.add(problem, one.line.environment, group)
         return findings.problems()
 
@@ -174,3 +178,14 @@ class Inspection:
                 for side in (line.before, line.after):
                     found.update(side.below(path))
         return found
+
+
+def _shapes(line: Line) -> Shapes:
+    """What is wrong with a document of a line by itself, tempered where it waits for its upgrade."""
+
+    def problems(registered: Registered, content: Content) -> Sequence[Problem]:
+        found = shapes.problems_of(registered, content)
+        value = content.json
+        return found if isinstance(value, Absent) else behind.tempered(found, line.after.state, content.path, value)
+
+    return problems

@@ -1,0 +1,42 @@
+"""Documents that wait for their upgrade: what a newer schema finds wrong with them is told, but refuses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from trimtab import categories
+from trimtab.model.canonical import Json
+from trimtab.model.documents import KNOWN
+from trimtab.model.problems import Problem
+from trimtab.model.states import State
+from trimtab_store.evolution.versions import Schemas, stamp_path
+
+
+def tempered(found: Sequence[Problem], state: State, document: str, value: Json) -> Sequence[Problem]:
+    """The problems of a document of a line; those that only its schema finds are warnings where it is behind."""
+    if not found:
+        return found
+    schemas = Schemas.of(state)
+    schema = schemas.of_document(document)
+    if schema is None or schemas.version_in(state, document) >= schema.version:
+        return found
+    kind = KNOWN.type_of(document)
+    own = [] if kind is None else categories.check(kind, value, document)
+    remedy = f"It waits for `trimtab schema upgrade {schema.name}`"
+    return [one if one in own else replace(one, severity="warn", remedy=remedy) for one in found]
+
+
+class Evolving(Protocol):
+    """A schema with a version."""
+
+    @property
+    def version(self) -> int:
+        """The newest one."""
+        ...
+
+
+def scopes(documents: Iterable[str], schemas: Iterable[Evolving]) -> list[str]:
+    """Where the versions of documents stand; nowhere that matters while no schema has a second version."""
+    return [stamp_path(one) for one in documents] if any(schema.version > 1 for schema in schemas) else []

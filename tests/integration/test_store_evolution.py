@@ -1,0 +1,140 @@
+"""Schema evolution on a real store: a version rises, documents wait, and an upgrade brings them there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.support.servers import Database
+from trimtab.model.canonical import Json
+from trimtab.model.errors import PathNotFound
+from trimtab.model.problems import DocumentsRefused
+from trimtab.model.values import thaw
+from trimtab_store.evolution.steps import UpgradeRefused
+from trimtab_store.store import Store
+
+
+def schema(version: int, fields: dict[str, Any], *upgrades: Json) -> dict[str, Any]:
+    text = json.dumps({"type": "object", "properties": fields, "additionalProperties": False})
+    return {"documents": "params.*", "version": version, "text": text, "upgrades": list(upgrades)}
+
+
+FIRST = schema(1, {"size": {"type": "number"}, "pair": {"type": "string"}})
+SECOND = schema(
+    2,
+    {
+        "base_size": {"type": "number", "maximum": 1},
+        "base": {"type": "string"},
+        "quote": {"type": "string"},
+        "mode": {"enum": ["slow", "fast"]},
+    },
+    {"version": 2, "rename": "size", "as": "base_size"},
+    {"version": 2, "convert": "base_size", "factor": 0.01},
+    {"version": 2, "split": "pair", "into": ["base", "quote"], "at": "-"},
+    {"version": 2, "default": "mode", "value": "slow"},
+)
+
+
+def write(store: Store, environment: str, values: dict[str, Any], layer: str = "", **words: Any) -> tuple[str, ...]:
+    with store.edit(environment, author="ada", **words) as edit:
+        for path, value in values.items():
+            edit.set(path, value, layer)
+    return edit.committed.warnings
+
+
+def read(store: Store, environment: str, path: str, **labels: str) -> Json:
+    return thaw(store.get(path, environment, labels).value)
+
+
+@pytest.fixture
+def params(store: Store) -> Store:
+    write(store, "base", {"schema.params": FIRST})
+    write(store, "base", {"params.mm": {"size": 50, "pair": "BTC-USD"}})
+    write(store, "production", {"params.mm.size": 20})
+    write(store, "production", {"params.mm.size": 10}, "mode=live")
+    write(store, "production", {"params.only": {"size": 5}})
+    return store
+
+
+def test_raising_a_version_marks_what_is_there_and_refuses_nothing(params: Store) -> None:
+    write(params, "base", {"schema.params": SECOND})
+    assert read(params, "production", "meta.params.mm.schema_version") == 1
+    assert read(params, "production", "meta.params.only.schema_version") == 1
+    told = write(params, "base", {"params.mm.size": 51})
+    assert "It waits for `trimtab schema upgrade params`" in " ".join(told)
+    with pytest.raises(DocumentsRefused, match="size"):
+        write(params, "base", {"params.new": {"size": 5}})
+    write(params, "base", {"params.new": {"base_size": 0.5}})
+    assert [(one.path, one.version, one.current) for one in params.registry("production").find(kind="params")] == [
+        ("params.mm", 1, 2),
+        ("params.new", 2, 2),
+        ("params.only", 1, 2),
+    ]
+
+
+def test_without_upgrades_every_document_has_to_fit_at_once(params: Store) -> None:
+    with pytest.raises(DocumentsRefused, match="size"):
+        write(params, "base", {"schema.params": {**SECOND, "upgrades": []}})
+
+
+def test_an_upgrade_is_one_revision_for_each_environment_and_keeps_what_readers_saw(params: Store) -> None:
+    write(params, "base", {"schema.params": SECOND})
+    planned = params.plan_upgrade("params")
+    assert [(one.environment, dict(one.documents)) for one in planned.upgrades] == [
+        ("production", {"params.mm": 1, "params.only": 1}),
+        ("base", {"params.mm": 1}),
+    ]
+    done = params.upgrade(planned, author="ada", reason="sizes are fractions now")
+    assert [one.environment for one in done] == ["production", "base"]
+    assert read(params, "base", "params.mm") == {"base_size": 0.5, "base": "BTC", "quote": "USD", "mode": "slow"}
+    assert read(params, "testing", "params.mm.base_size") == 0.5
+    assert read(params, "production", "params.mm.base_size") == 0.2
+    assert read(params, "production", "params.mm.base_size", mode="live") == 0.1
+    assert read(params, "production", "params.only") == {"base_size": 0.05, "mode": "slow"}
+    assert params.plan_upgrade("params").upgrades == ()
+    with pytest.raises(DocumentsRefused, match="size"):
+        write(params, "base", {"params.mm.size": 51})
+    assert [one.version for one in params.registry("production").find(kind="params")] == [2, 2]
+    entry = params.history.environment("base", limit=1)[0]
+    assert (entry.author, entry.reason) == ("ada", "sizes are fractions now")
+
+
+def test_an_interrupted_upgrade_goes_on_where_it_ended(params: Store) -> None:
+    write(params, "base", {"schema.params": SECOND})
+    planned = params.plan_upgrade("params")
+    with params.edit("production", author="ada") as edit:
+        for operation in planned.upgrades[0].operations:
+            edit.add(operation)
+    again = params.plan_upgrade("params")
+    assert [one.environment for one in again.upgrades] == ["base"]
+    params.upgrade(again, author="ada")
+    assert read(params, "production", "params.mm.base_size") == 0.2
+
+
+def test_what_would_not_fit_afterwards_is_refused_before_anything_is_committed(params: Store) -> None:
+    write(params, "production", {"params.only.size": 500})
+    write(params, "base", {"schema.params": SECOND})
+    before = params.history.environment("production", limit=1)[0].position
+    with pytest.raises(DocumentsRefused, match="would not fit"):
+        params.plan_upgrade("params")
+    write(params, "production", {"params.only.size": 5, "params.only.pair": "nothing"})
+    with pytest.raises(UpgradeRefused, match="has not 2 parts"):
+        params.plan_upgrade("params")
+    assert params.history.environment("production", limit=1)[0].position.revision == before.revision + 1
+
+
+def test_a_schema_that_nobody_knows_is_not_found(params: Store) -> None:
+    with pytest.raises(PathNotFound, match="Did you mean params"):
+        params.plan_upgrade("param")
+
+
+def report(database: Database, agent: str, understands: dict[str, int], *, closed: bool = False) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO trimtab.agent_reports VALUES ('production', %s, clock_timestamp(), %s)",
+            (agent, Jsonb({"labels": {}, "understands": understands, "closed": closed})),
+        )
