@@ -94,7 +94,7 @@ FREQTRADE_FULL: Final = r"""{
         {"Trade": "{trade_id}"}, {"Pair": "{pair}"}]},
     "api_server": {
         "enabled": true, "listen_ip_address": "127.0.0.1", "listen_port": 8181, "verbosity": "error",
-        "enable_openapi": false, "jwt_secret_key": "j-99887766", "CORS_origins": ["https://ui.example.org"],
+        "enable_openapi": false, "jwt_secret_key": "j-99887766-and-so-on-for-32-letters", "CORS_origins": ["https://ui.example.org"],
         "username": "operator", "password": "p-5544", "ws_token": ["w-1", "w-2"]
     },
     "external_message_consumer": {
@@ -114,7 +114,9 @@ FREQTRADE_FULL: Final = r"""{
         "model_training_parameters": {"n_estimators": 500, "learning_rate": 1e-05},
         "rl_config": {"model_type": "PPO", "net_arch": [64, 64], "model_reward_parameters": {"rr": 1, "win": {}}}
     },
-    "log_config": {"version": 1, "loggers": {"freqtrade.exchange": {"level": "WARNING"}, "null": {}}, "root": {}},
+    "log_config": {"version": 1, "formatters": {"short": {"format": "%(asctime)s %(name)s: %(message)s"}},
+        "handlers": {"file": {"class": "freqtrade.loggers.ft_rich_handler.FtRichHandler", "formatter": "short"}},
+        "loggers": {"freqtrade.exchange": {"level": "WARNING"}, "null": {}}, "root": {"handlers": ["file"]}},
     "bot_name": "first of ours", "db_url": "postgresql+psycopg2://ft:hunter2@db.example.org/ft",
     "initial_state": "running", "force_entry_enable": false,
     "internals": {"process_throttle_secs": 6, "heartbeat_interval": 45, "sd_notify": true},

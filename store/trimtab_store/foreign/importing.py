@@ -150,7 +150,7 @@ def _taken(
         other = next((others[path] for path in others if _overlap(path, home.path)), None)
         if home.layer and not held.per_bot:
             kept[home.place] = f"the dimension {_DIMENSION} is not declared, so {home.path} cannot be this bot's own"
-        elif other is not None and home.when is None:
+        elif other is not None:
             kept[home.place] = f"{home.path} belongs to the file {other} of this bot"
         else:
             homes.append(home)

@@ -22,9 +22,9 @@ def content(seen: Mapping[str, Json] | Document, bot: str, file: str) -> Json:
     nothing in the file. The templates in `rendering/` do the same, and must give the same.
     """
     tree = seen.to_dict() if isinstance(seen, Document) else seen
-    record = cast("dict[str, Json]", _at(tree, paths.join((CATEGORY, bot, file))))
-    found = record["values"]
-    homes = cast("list[dict[str, Json]]", record["homes"])
+    record = paths.join((CATEGORY, bot, file))
+    found = _at(tree, f"{record}.values")
+    homes = cast("list[dict[str, Json]]", _at(tree, f"{record}.homes"))
     for home in sorted(homes, key=lambda one: len(cast("list[str]", one["at"]))):
         found = _laid(found, cast("list[str]", home["at"]), _value(tree, home))
     return found

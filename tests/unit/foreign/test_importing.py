@@ -62,6 +62,11 @@ def test_a_freqtrade_file_becomes_documents() -> None:
     assert rest["values"]["telegram"].keys().isdisjoint({"enabled", "token", "chat_id"})
 
 
+def test_what_is_left_of_a_file_is_what_has_no_other_home() -> None:
+    text = '{"dry_run": true, "exchange": {"name": "kraken"}, "telegram": {"enabled": true, "reload": false}}'
+    assert imported("freqtrade", text).record["values"] == {"telegram": {"reload": False}}
+
+
 def test_a_hummingbot_controller_becomes_a_strategy_of_its_own() -> None:
     found = edits(imported("hummingbot", HUMMINGBOT["market making controller"]))
     assert found["", f"strategy.{BOT}-pmm_1.name"] == "pmm_simple"
@@ -134,6 +139,13 @@ def test_an_edit_of_a_document_is_an_edit_of_the_file() -> None:
     assert found["telegram"]["enabled"] is False
 
 
+def test_a_file_that_nobody_imported_is_not_found() -> None:
+    with pytest.raises(PathNotFound, match=r"foreign\.ft-1\.other"):
+        foreign.content(view_of(imported("freqtrade", "{}")).root, BOT, "other")
+    with pytest.raises(PathNotFound, match="homes"):
+        foreign.content({"foreign": {"x": {"y": {"values": 1}}}}, "x", "y")
+
+
 @pytest.mark.parametrize("program", ["freqtrade", "hummingbot"])
 def test_what_a_home_needs_and_nobody_set_is_an_error_both_ways(program: str) -> None:
     text = '{"dry_run": true, "strategy": "x"}' if program == "freqtrade" else "strategy: x\n"
@@ -172,6 +184,9 @@ def test_what_an_earlier_import_of_the_file_put_elsewhere_is_taken_back() -> Non
     assert ("", f"strategy.{BOT}.name") in unset
     assert not any(path in {MODE, f"strategy.{BOT}.parameters"} for _, path in unset)
     assert next(iter(second.edits()))[0] == "unset"
+    assert ("", MODE) not in {
+        (layer, path) for _, path, layer, _ in again("freqtrade", '{"stoploss": -0.1}', first).edits()
+    }
     third = again("freqtrade", '{"dry_run": true}', first, holds=nothing)
     assert [what for what, *_ in third.edits()] == ["set", "set"]
 

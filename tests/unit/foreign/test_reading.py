@@ -49,6 +49,8 @@ def test_comments_change_no_value(value: Any, between: list[str], last: bool) ->
     ("text", "rule", "line"),
     [
         ('{"a": 1,\n /* never closed }', "json", 2),
+        ('{"a": 1}\n/* never closed', "json", 2),
+        ('{"a": 1} /*/', "json", 1),
         ('{"a": 1\n "b": 2}', "json", 2),
         ('{"a": 1, "a": 2}', "json", None),
         ('{"a": NaN}', "json", None),
@@ -82,7 +84,8 @@ def test_a_million_quotes_commas_and_slashes_cost_no_more_than_their_length() ->
     "scalar",
     ["yes", "No", "on", "OFF", "y", "1_000", "0x1F", "0o17", "017", "0b11", "1:30", "16:00:00", "09:30:00", "1e3",
      "1e-5", "1.0e-05", "1.e+3", ".5", "+.5", "-0", "~", "null", "", "Null", "1_0.5", "10:30.5", "True", "tRue",
-     "'yes'", '"1_000"', "2026-1-5", "00", "08", "1.5e3", "12e03", "!", "a: b"[:1], "0.1.2", "1,000"],
+     "'yes'", '"1_000"', "2026-1-5", "2026-01-05", "2026-01-05T10:00:00+02:00", "2026-01-05 9:30:00.5",
+     "00", "08", "1.5e3", "12e03", "!", "a: b"[:1], "0.1.2", "1,000"],
 )  # fmt: skip
 def test_a_scalar_is_what_hummingbot_reads(scalar: str) -> None:
     text = f"a: {scalar}\nb: [{scalar}]\n" if scalar not in {"!", ""} else f"a: {scalar!r}\n"
