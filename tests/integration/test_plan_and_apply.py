@@ -196,8 +196,10 @@ def test_one_refused_document_in_the_last_environment_commits_nothing_of_the_fir
     assert store.queries.state("base", None)[0].count == 0
 
 
-def test_an_environment_is_checked_against_what_its_parent_will_be(store: Store, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_an_environment_is_checked_against_what_its_parent_will_be(connect_store: ConnectStore, tmp_path: Path) -> None:
     """The strategy of production trades on an exchange that base gets in the same plan."""
+    store = connect_store(rules=None)
     strategy = "strategy: {s: {name: s, version: 1.0.0, enabled: true, exchange: hyperliquid, symbols: [BTC-USD]}}\n"
     planted(tmp_path, {"production/strategies.yaml": strategy, "base/exchanges.yaml": "exchange: {phemex: {}}\n"})
     with pytest.raises(DocumentsRefused, match="hyperliquid"):

@@ -359,6 +359,31 @@ def test_a_tree_is_read_layer_by_layer(tmp_path: Path) -> None:
     ]
 
 
+def test_a_layer_is_made_of_files_of_any_format_that_say_different_paths(tmp_path: Path) -> None:
+    files: dict[str, str | None] = {
+        "base/risk.yml": "risk: {global: {max_leverage: 3.0}, parts: {}}\n",
+        "base/more.json": '{"risk": {"global": {"max_correlation": 0.7}, "parts": {"a": 1}}, "mev": {"a": []}}',
+        "base/last.toml": "[risk.global]\nmin_liquidity = 5000\n",
+        "base/block.hcl": 'risk "parts" {\n  b = 2\n}\n',
+        "local/mine.yaml": "risk: {global: {max_leverage: 1.0}}\n",
+    }
+    tree = read_tree(write(tmp_path, files))
+    assert [(item.path, item.content) for item in sorted(tree.environments[0].items())] == [
+        ("mev.a", b"[]"),
+        ("risk.global.max_correlation", b"0.7"),
+        ("risk.global.max_leverage", b"3.0"),
+        ("risk.global.min_liquidity", b"5000"),
+        ("risk.parts.a", b"1"),
+        ("risk.parts.b", b"2"),
+    ]
+    assert tree.environments[0].layers[""].values["risk"] == {
+        "parts": {"a": 1, "b": 2},
+        "global": {"max_leverage": 3.0, "max_correlation": 0.7, "min_liquidity": 5000},
+    }
+    assert tree.local is not None
+    assert tree.local.layers[""].values == {"risk": {"global": {"max_leverage": 1.0}}}
+
+
 @pytest.mark.parametrize(
     ("file", "text", "rule", "named"),
     [

@@ -66,10 +66,11 @@ class Documents:
     def __init__(self, registered: Mapping[str, str] | None = None) -> None:
         """`registered`: pattern → type name, beside or instead of a built-in one; raises `PathError` for no pattern."""
         self.types: Mapping[str, str] = {**BUILT_IN, **(registered or {})}
-        by_length: dict[int, dict[Shape, str]] = {}
+        by_length: dict[int, dict[str | None, list[tuple[int, Shape, str]]]] = {}
         for pattern, kind in self.types.items():
             shape = shape_of(pattern)
-            by_length.setdefault(len(shape), {})[shape] = kind
+            named = sum(one is not None for one in shape)
+            by_length.setdefault(len(shape), {}).setdefault(shape[0], []).append((named, shape, kind))
         self._by_length = dict(sorted(by_length.items(), reverse=True))
 
     def of(self, path: str) -> str:
@@ -95,15 +96,13 @@ class Documents:
     def _is_document(self, segments: Segments) -> bool:
         if not segments or self._match(segments, len(segments)) is not None:
             return bool(segments)
-        above = any(_begins(shape, segments) for shapes in self._by_length.values() for shape in shapes)
+        listed = [one for named in self._by_length.values() for one in named.get(segments[0], ())]
+        above = any(_begins(shape, segments) for _, shape, _ in listed)
         return len(segments) == _SHORTEST and not above
 
     def _match(self, segments: Segments, length: int) -> str | None:
-        found = [
-            (sum(one is not None for one in shape), kind)
-            for shape, kind in self._by_length.get(length, {}).items()
-            if _covers(shape, segments)
-        ]
+        listed = self._by_length.get(length, {}).get(segments[0], ())  # no pattern begins with a wildcard
+        found = [(named, kind) for named, shape, kind in listed if _covers(shape, segments)]
         return max(found)[1] if found else None
 
 
@@ -122,7 +121,10 @@ def shape_of(pattern: str) -> Shape:
 
 
 def _covers(shape: Shape, segments: Segments) -> bool:
-    return all(one in {None, segment} for one, segment in zip(shape, segments, strict=False))
+    for one, segment in zip(shape, segments, strict=False):  # noqa: SIM110 - three times as fast as all(…)
+        if one is not None and one != segment:
+            return False
+    return True
 
 
 def _begins(shape: Shape, segments: Segments) -> bool:

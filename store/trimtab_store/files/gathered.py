@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from trimtab_store.files.errors import refused, shown
 
 @dataclass(slots=True)
 class Gathered:
-    """The values of some files, nested. `files` names the file of a subtree by its path. Not shared while it grows."""
+    """The values of some files, nested, and as items. `files` names the file of a subtree by its path."""
 
     values: dict[str, Json] = field(default_factory=dict[str, Json])
+    leaves: dict[str, bytes] = field(default_factory=dict[str, bytes])
     files: dict[str, Path] = field(default_factory=dict[str, Path])
 
-    def add(self, content: Mapping[str, Json], file: Path) -> None:
+    def add(self, content: Mapping[str, Json], leaves: Iterable[tuple[str, bytes]], file: Path) -> None:
         """Lay a file's categories beside those of the others; raises `FileRefused` where two say the same path."""
+        self.leaves.update(leaves)
         self._add(self.values, content, "", file)
 
     def _add(self, here: dict[str, Json], content: Mapping[str, Json], above: str, file: Path) -> None:
@@ -33,6 +35,7 @@ class Gathered:
             if not isinstance(held, dict) or not isinstance(value, dict) or not (held or value):
                 other = shown(str(file_of(self.files, path)), 200)
                 raise refused(file, "duplicate", f"{other} sets {shown(path)}, too", "Remove one of the two")
+            self.leaves.pop(path, None)  # an empty object that now has something in it
             self._add(held, value, path, file)
 
 

@@ -38,12 +38,15 @@ class Interpolation:
 
     def value(self, value: Json, path: str, file: str) -> Json:
         """A value with every reference in its strings replaced; the value itself where there is none."""
+        return self._replaced_in(value, path, file) if _holds_reference(value) else value
+
+    def _replaced_in(self, value: Json, path: str, file: str) -> Json:
         if isinstance(value, str):
             return self._text(value, path, file) if "${" in value else value
         if isinstance(value, dict):
-            return {key: self.value(child, paths.child(path, key), file) for key, child in value.items()}
+            return {key: self._replaced_in(child, paths.child(path, key), file) for key, child in value.items()}
         if isinstance(value, list):
-            return [self.value(child, path, file) for child in value]
+            return [self._replaced_in(child, path, file) for child in value]
         return value
 
     def text(self, text: str, path: str, file: str, line: int | None = None) -> str:
@@ -99,3 +102,11 @@ def typed(text: str, path: str, file: str, variable: str, line: int | None = Non
         why = f"what the variable {variable} says at {shown(path, 200)} is a number that cannot be kept exactly"
         remedy = "Make it shorter, or use the reference within a longer text"
     raise FileRefused(file, "number", why, remedy, line=line)  # outside of `except`: its cause would show the text
+
+
+def _holds_reference(value: Json) -> bool:
+    if isinstance(value, str):
+        return "${" in value
+    if isinstance(value, dict):
+        return any(map(_holds_reference, value.values()))
+    return isinstance(value, list) and any(map(_holds_reference, value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -30,18 +31,23 @@ OnFile = Callable[[Path], None]
 class LayerFiles:
     """One layer as its files have it: a nested object, and the canonical paths of its tombstones in file order.
 
-    `files` names the file of a subtree by its path, `variables` those that a value was made from.
+    `files` names the file of a subtree by its path, `variables` those that a value was made from, and `found` are the
+    items of `values` where they are known already.
     """
 
     values: Mapping[str, Json]
     hidden: tuple[str, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict[str, Path], compare=False)
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], compare=False)
+    found: Mapping[str, bytes] | None = field(default=None, compare=False, repr=False)
 
     def leaves(self) -> Iterator[tuple[str, bytes]]:
         """Canonical path and content of every item, tombstones (`HIDDEN`) last."""
-        for category, value in self.values.items():
-            yield from items.leaves(paths.write(category), value)
+        if self.found is not None:
+            yield from self.found.items()
+        else:
+            for category, value in self.values.items():
+                yield from items.leaves(paths.write(category), value)
         for path in self.hidden:
             yield path, HIDDEN
 
@@ -92,9 +98,8 @@ class Directory:
             elif formats.stem(file).endswith(_HIDE):
                 tombstones.append(_common_only(file))
             else:
-                gathered.add(self._values(_no_selector(file), "", interpolation), file)
-        hidden = self._hidden(tombstones, "", gathered.values)
-        return LayerFiles(gathered.values, hidden, gathered.files, interpolation.used), tuple(assignments)
+                gathered.add(*self._values(_no_selector(file), "", interpolation), file)
+        return self._layer("", gathered, interpolation, tombstones), tuple(assignments)
 
     def _overlays(self, directory: Path, lineage: Lineage) -> dict[str, LayerFiles]:
         inside(directory, self.root)
@@ -112,21 +117,21 @@ class Directory:
             if stem.endswith(_HIDE):
                 tombstones.setdefault(layer, []).append(file)
             else:
-                gathered[layer].add(self._values(file, layer, interpolation), file)
+                gathered[layer].add(*self._values(file, layer, interpolation), file)
         return {
-            layer: LayerFiles(
-                one.values,
-                self._hidden(tombstones.get(layer, ()), layer, one.values),
-                one.files,
-                interpolations[layer].used,
-            )
+            layer: self._layer(layer, one, interpolations[layer], tombstones.get(layer, []))
             for layer, one in gathered.items()
         }
 
-    def _hidden(self, files: list[Path] | tuple[()], layer: str, values: dict[str, Json]) -> tuple[str, ...]:
+    def _layer(
+        self, layer: str, gathered: Gathered, interpolation: Interpolation, tombstones: list[Path]
+    ) -> LayerFiles:
+        hidden = self._hidden(tombstones, layer, gathered.leaves.keys())
+        return LayerFiles(gathered.values, hidden, gathered.files, interpolation.used, gathered.leaves)
+
+    def _hidden(self, files: list[Path], layer: str, written: AbstractSet[str]) -> tuple[str, ...]:
         """The paths of lists of tombstones; a layer cannot set and hide the same path."""
         found: list[str] = []
-        written = {path for path, _ in LayerFiles(values).leaves()} if files else set[str]()
         for file in files:
             content = self.load(file)
             if not isinstance(content, list) or not content:
@@ -142,19 +147,27 @@ class Directory:
                 found.append(path)
         return tuple(found)
 
-    def _values(self, file: Path, layer: str, interpolation: Interpolation) -> dict[str, Json]:
-        """The categories of a file, each of its items within the limits of a store."""
+    def _values(
+        self, file: Path, layer: str, interpolation: Interpolation
+    ) -> tuple[dict[str, Json], list[tuple[str, bytes]]]:
+        """The categories of a file and their items, each within the limits of a store."""
         content = self.load(file)
         if not isinstance(content, dict):
             raise refused(file, "shape", f"it holds {kind(content)}, expected is a mapping", "Write category: first")
         if not content:
             raise refused(file, "empty", "it holds no values", "Write some, or remove the file")
+        values: dict[str, Json] = {}
+        leaves: list[tuple[str, bytes]] = []
         try:
-            return {
-                category: _category(category, value, file, layer, interpolation) for category, value in content.items()
-            }
+            for category, value in content.items():
+                above = paths.write(category)
+                values[category] = interpolation.value(_fields(category, value, file), above, str(file))
+                leaves += items.leaves(above, values[category])
+            for path, leaf in leaves:
+                labels.check_edit(layer, path, leaf)
         except (PathError, LayerError, ValueRefused) as error:
             raise wrapped(file, error) from error
+        return values, leaves
 
 
 def entries(directory: Path) -> list[Path]:
@@ -167,14 +180,12 @@ def _counts(name: str) -> bool:
     return name == formats.ENV or not (name.startswith(".") or name == _PASSED_OVER)
 
 
-def _category(category: str, value: Json, file: Path, layer: str, interpolation: Interpolation) -> Json:
+def _fields(category: str, value: Json, file: Path) -> Json:
+    """What a category holds, which is a mapping with something in it."""
     if not isinstance(value, dict) or not value:
         why = f"the category {shown(category)} holds {kind(value)}; expected is a mapping with values"
         raise refused(file, "category", why, "Write its fields below it, indented")
-    found = interpolation.value(value, paths.write(category), str(file))
-    for path, leaf in items.leaves(paths.write(category), found):
-        labels.check_edit(layer, path, leaf)
-    return found
+    return value
 
 
 def _common_only(file: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from trimtab.model import labels, paths
 from trimtab.model.errors import TrimtabError
@@ -29,23 +29,32 @@ class Origin:
     variables: tuple[str, ...] = ()
 
 
+_Written: TypeAlias = "tuple[LayerFiles, str]"
+"""The files of a layer, and a path as they spell it: most origins are never asked for."""
+
+
 @dataclass(slots=True)
 class Target:
     """Items by place, in the spelling in which they are stored."""
 
     items: dict[Place, bytes] = field(default_factory=dict[Place, bytes])
-    _origins: dict[Place, Origin] = field(default_factory=dict[Place, Origin])
+    _origins: dict[Place, Origin | _Written] = field(default_factory=dict[Place, "Origin | _Written"])
     _below: set[Place] | None = None
 
     def origin(self, place: Place) -> Origin | None:
         """Where an item comes from; None for what is not of the files."""
-        return self._origins.get(place)
+        found = self._origins.get(place)
+        return found if found is None or isinstance(found, Origin) else _origin_of(*found)
 
     def said(self) -> set[bytes]:
         """The contents that were made from variables, which no error may show."""
-        return {self.items[place] for place, origin in self._origins.items() if origin.variables}
+        return {
+            self.items[place]
+            for place, found in self._origins.items()
+            if (found.variables if isinstance(found, Origin) else found[0].variables.get(found[1]))
+        }
 
-    def lay(self, place: Place, content: bytes, origin: Origin) -> None:
+    def lay(self, place: Place, content: bytes, origin: Origin | _Written) -> None:
         """Put one item over the others, in the place of what stands above or below it."""
         layer, path = place
         if self._below is None:
@@ -62,16 +71,14 @@ class Target:
 
     def add(self, layer: str, files: LayerFiles, *, over: bool) -> None:
         """The items of a layer's files: beside the others, or over them."""
-        variables = {spelling.canonical(path): names for path, names in files.variables.items()}
         for written, content in files.leaves():
-            path = spelling.canonical(written)
-            origin = Origin(str(file_of(files.files, written) or "a list of hidden paths"), _made_from(path, variables))
+            place = (layer, spelling.canonical(written))
             if over:
-                self.lay((layer, path), content, origin)
+                self.lay(place, content, (files, written))
                 continue
-            if self.items.setdefault((layer, path), content) != content:
-                raise _twice(path, origin, self._origins[layer, path])
-            self._origins[layer, path] = origin
+            if self.items.setdefault(place, content) != content:
+                raise _twice(place[1], _origin_of(files, written), self.origin(place))
+            self._origins[place] = (files, written)
 
     def _drop(self, place: Place) -> None:
         del self.items[place], self._origins[place]
@@ -138,8 +145,8 @@ class Sources:
         return replaced, interpolation.used
 
 
-def _made_from(path: str, variables: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    return variables.get(path, ()) if variables else ()
+def _origin_of(files: LayerFiles, written: str) -> Origin:
+    return Origin(str(file_of(files.files, written) or "a list of hidden paths"), files.variables.get(written, ()))
 
 
 def _check(one: assigning.Assigned) -> None:
