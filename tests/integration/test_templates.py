@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.integration.conftest import KEY
 from tests.support.console import Console
+from tests.support.servers import Database
 from tests.support.templates import small
 from trimtab.model.errors import ConflictError
+from trimtab.model.problems import DocumentsRefused
 from trimtab_store.files.yaml_writer import dump_yaml
 from trimtab_store.store import Store
 from trimtab_store.templates import Templates, standing
@@ -45,6 +48,13 @@ def test_what_stands_there_is_replaced_only_when_told_to(console: Console) -> No
     assert (said.code, said.error["what"]) == (5, "bot.scalper-2 stands there already")
     assert read(console, "bot.scalper-2.risk_management.position_size", "staging") == 0.05
     assert console.done(*other, "--replace")["paths"] == ["bot.scalper-2.risk_management.position_size"]
+
+
+def test_a_jump_of_a_limit_needs_force_here_too(console: Console) -> None:
+    console.done("template", "new", "circuit_breaker_colocated", *STAGING)
+    jump = ("template", "new", "circuit_breaker_batch", "--replace", *STAGING)
+    assert (console(*jump, "--dry-run").code, console(*jump).code) == (4, 4)
+    assert console.done(*jump, "--force", "a slow venue")["created"]
 
 
 def test_a_dry_run_shows_the_documents_and_commits_nothing(console: Console) -> None:
@@ -101,6 +111,23 @@ def test_a_default_that_an_environment_changes_counts_there(console: Console, tm
     for environment, expected in (("staging", 0.01), ("testing", 0.02)):
         words = ("template", "new", "small", "x", "--set", "exchange=hyperliquid", "--dry-run", "-e", environment)
         assert console.done(*words)["documents"]["strategy.x"]["parameters"]["stop_loss"] == expected
+
+
+def test_every_built_in_template_can_be_committed_where_its_exchanges_are(
+    fleet_database: Database,
+) -> None:
+    with Store.connect(fleet_database.login("trimtab_writer"), signing_key=KEY) as store:
+        templates = Templates.of(store.queries, "testing")
+        refused: dict[str, str] = {}
+        for one in sorted(templates, key=lambda found: (found.category != "exchange", found.name)):
+            try:
+                identity = {"id": one.name.replace("_", "-")} if one.takes_id and one.category != "token" else {}
+                account = {"account": "SECURE:account"} if one.name == "exchange_ibkr" else {}
+                with store.edit("testing", author="test", force="one after the other") as edit:
+                    templates.new(one.name, None, {**one.examples(), **identity, **account}).put(edit)
+            except DocumentsRefused as error:
+                refused[one.name] = str(error)
+        assert refused == {}
 
 
 def test_an_instance_that_somebody_else_made_first_is_not_overwritten(store: Store) -> None:

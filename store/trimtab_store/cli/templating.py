@@ -102,7 +102,9 @@ def new(
     Example: trimtab template new data_fred --output fred.yaml
     """
     if output is not None or (given.dry_run and not given.environment):
-        shown.hand_over(_instance(Templates(), name, id, sets or [], given), given, output, format_of(form, output))
+        shown.hand_over(
+            _instance(_templates(given), name, id, sets or [], given), given, output, format_of(form, output)
+        )
         return
     where, why = given.where, given.reason if given.dry_run else given.why(given.where)
     with connecting.store(given.directory) as store:
@@ -111,7 +113,7 @@ def new(
         if not replace:
             seen.require_free()
         if given.dry_run:
-            with store.validate(where, author=given.who, expect=given.expect) as check:
+            with store.validate(where, author=given.who, expect=given.expect, force=given.force) as check:
                 made.put(check, given.overlay)
             shown.tell_check(made, check.result, given)
         else:
@@ -140,12 +142,18 @@ def put(
 
     with connecting.writer(given.directory) as writer:
         if dry_run:
-            with writer.validate(where, author=given.who, expect=given.expect) as check:
+            with writer.validate(where, author=given.who, expect=given.expect, force=given.force) as check:
                 apply(check)
             shown.tell_put(found, check.result, given)
             return
         with writer.edit(
-            where, author=given.who, reason=why, expect=given.expect, idempotency_key=given.key, urgent=given.urgent
+            where,
+            author=given.who,
+            reason=why,
+            expect=given.expect,
+            idempotency_key=given.key,
+            urgent=given.urgent,
+            force=given.force,
         ) as edit:
             apply(edit)
         tell(edit.committed, given, {"template": found.name})
@@ -160,6 +168,7 @@ def _commit(writer: Writer, made: Instance, given: options.Changing, why: str, s
         expect=seen if given.expect is None else given.expect,
         idempotency_key=given.key,
         urgent=given.urgent,
+        force=given.force,
     ) as edit:
         made.put(edit, given.overlay)
     tell(edit.committed, given, {"template": made.template, "documents": list(made.documents)})

@@ -157,6 +157,10 @@ class Template:
                 why = f"the document {body.path} would lie in another one, at {other}"
                 problems.append(Problem(path=path, rule="duplicate", why=why))
             made[path] = value
+        if not made and not problems:
+            problems.append(
+                Problem(path=self.name, rule="empty", why="nothing is given, so there is no document to make")
+            )
         return made, problems
 
     def _secrets(self, values: Mapping[str, Json]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -80,7 +80,7 @@ VALUES = st.sampled_from(["<b>", "word", 7, True, [1, ["<a>"]], {"k": "<c>"}])
 OUT = object()
 
 
-def oracle(value: Any, given: dict[str, Any]) -> Any:
+def oracle(value: Json, given: dict[str, Json]) -> Any:
     """The same by looking at each text anew; what is left out is `OUT`."""
     if isinstance(value, str):
         if value in {f"<{name}>" for name in NAMES}:
@@ -90,12 +90,10 @@ def oracle(value: Any, given: dict[str, Any]) -> Any:
             text = text.replace(f"<{name}>", str(given.get(name)))
         return text.replace("\0", "<")
     if isinstance(value, list):
-        return [made for one in cast("list[Any]", value) if (made := oracle(one, given)) is not OUT]
+        return [made for one in value if (made := oracle(one, given)) is not OUT]
     if isinstance(value, dict):
-        found = {
-            key: made for key, one in cast("dict[str, Any]", value).items() if (made := oracle(one, given)) is not OUT
-        }
-        return found if found or value == {} else OUT
+        found = {key: made for key, one in value.items() if (made := oracle(one, given)) is not OUT}
+        return found if found or not value else OUT
     return value
 
 

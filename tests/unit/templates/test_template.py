@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.templates import small
 from trimtab import categories
+from trimtab.model.canonical import Json
 from trimtab.model.problems import MASK, DocumentsRefused, Problem
 from trimtab_store.templates import Instance, definition
 
@@ -125,6 +126,14 @@ def test_documents_that_would_lie_in_each_other_are_refused(other: str) -> None:
     assert len(template.instance(GIVEN).documents) == 2
     with pytest.raises(DocumentsRefused, match=r"would lie in another one, at strategy\.mm"):
         template.instance({**GIVEN, "exchange": "mm"})
+
+
+def test_an_instance_of_which_everything_is_left_out_is_refused() -> None:
+    documents: Json = {"trading": {"max_position_size": "<size>"}}
+    template = definition.read({"name": "a", "category": "trading", "optional": ["size"], "documents": documents})
+    assert template.instance({"size": 0.1}).documents == {"trading": {"max_position_size": 0.1}}
+    with pytest.raises(DocumentsRefused, match="no document to make"):
+        template.instance()
 
 
 def test_a_secret_is_neither_said_nor_shown() -> None:
