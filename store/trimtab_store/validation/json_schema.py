@@ -31,6 +31,7 @@ DRAFTS: Final = {
 }
 UNITS: Final = ("ratio", "bps", "pct", "factor", "count", "ms", "s", "h", "MB", "amount", "usd")
 _KEPT: Final = 256
+_TOO_MUCH: Final = "it does not fit its schema, and is too large to tell everything"
 
 
 class CompiledSchema:
@@ -58,9 +59,21 @@ class CompiledSchema:
         try:
             if self._is_valid(value):
                 return []
+            if not self._weights.can_tell(value):
+                return self._briefly(value, path)
             return Account(self._graph, path).problems(self._validator.iter_errors(value))
         except ValueError as error:  # what is no JSON, and what is nested deeper than the checker goes
             return [Problem(path=path, rule="type", why=f"it cannot be checked ({error})")]
+
+    def _briefly(self, value: Json, path: str) -> list[Problem]:
+        """The first thing that is wrong with a document that is too large for all of it, where that is one thing."""
+        found: list[Problem] = []
+        if not self._graph.has_forms:
+            try:
+                self._validator.validate(value)
+            except jsonschema_rs.ValidationError as error:
+                found = Account(self._graph, path).problems(iter([error]))
+        return [*found, Problem(path=path, rule="schema", why=_TOO_MUCH, remedy="Check it in parts")]
 
 
 @lru_cache(maxsize=_KEPT)

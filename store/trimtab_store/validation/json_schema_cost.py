@@ -29,6 +29,8 @@ MAX_PATTERNS: Final = 128
 MAX_PATTERN_LENGTH: Final = 1_000
 MAX_WORK: Final = 10_000_000
 """Looks at a value, at 20 to 100 ns each."""
+MAX_TOLD: Final = 20_000
+"""Problems that the checker may make of one document, at 20 µs and 1.5 kB each."""
 REGEX_BYTES: Final = 50_000
 """A compiled pattern; at this size the slowest one takes 2 µs for a character."""
 _LIGHT_REGEX_BYTES: Final = 5_000
@@ -37,6 +39,8 @@ _NO_WALK: Final = 64
 _UNEVALUATED: Final = 3
 _PER_PATTERN: Final = 4
 _PER_CHARACTER: Final = 20
+_OPTIONS: Final = 10
+"""So many options of an `enum` take as much room in a problem as the problem itself."""
 _CEILING: Final = 10**12
 _ENGINE: Final = "the engine has none of them, because a pattern that needs them can take time without end"
 
@@ -45,12 +49,13 @@ _ENGINE: Final = "the engine has none of them, because a pattern that needs them
 class Weights:
     """How often at most a value is looked at, by its depth (or any less deep).
 
-    `looks` are all of them, `slow` those by patterns that are slow enough to count its characters. `is_endless`: the
-    schema looks as deep as a document goes.
+    `looks` are all of them, `slow` those by patterns that are slow enough to count its characters; `telling` is how
+    much the checker would have to say of each. `is_endless`: the schema looks as deep as a document goes.
     """
 
     looks: tuple[int, ...]
     slow: tuple[int, ...] = (0,)
+    telling: tuple[int, ...] = (0,)
     is_endless: bool = False
 
     @property
@@ -69,6 +74,11 @@ class Weights:
             return f"it is nested deeper than {MAX_DEPTH} levels"
         work = size.values * self.looks[size.depth] + size.characters * self.slow[size.depth] * _PER_CHARACTER
         return "" if work <= MAX_WORK else "checking it against this schema could take too long"
+
+    def can_tell(self, value: Json) -> bool:
+        """Whether all that may be wrong with a document fits into a few megabytes: each problem is an object."""
+        size = Size()
+        return size.add(value, 0) and size.values * self.telling[size.depth] <= MAX_TOLD
 
 
 @dataclass(slots=True)
@@ -111,7 +121,9 @@ def weigh(graph: Graph) -> Weights:
     slow = {pattern for pattern in patterns if not _compiles(pattern, _LIGHT_REGEX_BYTES)}
     looks = _by_depth(graph, {node: _own(node) for node in order})
     characters = _by_depth(graph, {node: len(slow.intersection(node.patterns)) for node in order})
-    return Weights(tuple(accumulate(looks, max)), tuple(accumulate(characters, max)), is_endless=looks[-1] > 0)
+    telling = _by_depth(graph, {node: 1 + _options(node) // _OPTIONS for node in order})
+    highest, slowest, told = (tuple(accumulate(found, max)) for found in (looks, characters, telling))
+    return Weights(highest, slowest, told, is_endless=looks[-1] > 0)
 
 
 def _refusal(pattern: str) -> str:
@@ -187,6 +199,11 @@ def _by_depth(graph: Graph, own: Mapping[Node, int]) -> list[int]:
 
 def _asks_again(node: Node) -> bool:
     return "unevaluatedProperties" in node.schema or "unevaluatedItems" in node.schema
+
+
+def _options(node: Node) -> int:
+    options = node.schema.get("enum")
+    return len(options) if isinstance(options, list) else 0
 
 
 def _own(node: Node) -> int:

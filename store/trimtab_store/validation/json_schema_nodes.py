@@ -99,6 +99,11 @@ class Graph:
     faults: list[Fault] = field(default_factory=list[Fault])
     keywords: int = 0
 
+    @property
+    def has_forms(self) -> bool:
+        """Whether a value may have one of several forms somewhere: what is wrong is then told for each of them."""
+        return any(node.schema.keys() & {"anyOf", "oneOf"} for node in self.nodes.values())
+
     def reaching(self, segments: tuple[str | int, ...]) -> list[Node]:
         """The subschemas that may look at a place in a document, from the root on; patterns count as matching."""
         found = closure([self.root])

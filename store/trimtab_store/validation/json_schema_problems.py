@@ -22,6 +22,8 @@ from trimtab_store.validation.json_schema_nodes import Graph, Node, closure
 Steps: TypeAlias = "tuple[str | int, ...]"
 MAX_PROBLEMS: Final = 200
 """Of one document; the rest is counted."""
+_GUESSES: Final = 20
+"""So often the nearest word is looked for: with thousands of words to choose from it takes its time."""
 _SHOWN: Final = 60
 _OPTIONS: Final = 8
 
@@ -62,6 +64,7 @@ class Account:
 
     def __init__(self, graph: Graph, path: str) -> None:
         self._graph, self._path = graph, path
+        self._guesses = _GUESSES
 
     def problems(self, errors: Iterator[jsonschema_rs.ValidationError]) -> list[Problem]:
         """The problems, at most `MAX_PROBLEMS` and one that says that there are more; each once."""
@@ -75,8 +78,10 @@ class Account:
     def _of(self, error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
         name, steps = error.kind.name, tuple(error.instance_path)
         if name in _UNKNOWN:
+            known = sorted(name for node in self._graph.reaching(steps) for name in node.named if not name.isdecimal())
             for unexpected in cast("list[str]", error.kind.value):
-                yield self._unknown(steps, unexpected)
+                remedy = nearest(unexpected, known) if self._may_guess() else ""
+                yield self._problem((*steps, unexpected), "unknown-field", "no such field is known", remedy)
         elif name == "required":
             yield self._problem((*steps, cast("str", error.kind.value)), "required", "it must be given")
         elif name in _BRANCHES:
@@ -97,7 +102,9 @@ class Account:
         elif name == "type":
             rule, why = "type", f"it must be {_types(cast('list[str]', error.kind.value))}"
         elif name == "enum":
-            rule, why, remedy = "choice", *_choice(value, cast("list[Json]", error.kind.value))
+            options = cast("list[Json]", error.kind.value)
+            rule, why = "choice", _choice(options)
+            remedy = _near(value, options) if self._may_guess() else ""
         else:
             rule, why = _PLAIN.get(name, (name, f"it breaks the schema's {name}"))
         if self._is_masked(steps):
@@ -107,11 +114,9 @@ class Account:
         shown = "" if name == "falseSchema" else _short(value)
         return self._problem(steps, rule, why, remedy, shown)
 
-    def _unknown(self, steps: Steps, unexpected: str) -> Problem:
-        known = {name for node in self._graph.reaching(steps) for name in node.named}
-        known -= {name for name in known if name.isdecimal()}
-        remedy = nearest(unexpected, sorted(known))
-        return self._problem((*steps, unexpected), "unknown-field", "no such field is known", remedy)
+    def _may_guess(self) -> bool:
+        self._guesses -= 1
+        return self._guesses >= 0
 
     def _branches(self, error: jsonschema_rs.ValidationError, steps: Steps) -> Iterator[Problem]:
         """No form fits: what is wrong with the nearest one; or several do."""
@@ -199,12 +204,16 @@ def _types(names: list[str]) -> str:
     return " or ".join(_TYPES.get(name, f"a {name}") for name in dict.fromkeys(names))
 
 
-def _choice(value: Json, options: list[Json]) -> tuple[str, str]:
+def _choice(options: list[Json]) -> str:
     shown = ", ".join(_short(option) for option in options[:_OPTIONS])
     more = f" or one of {len(options) - _OPTIONS} more" if len(options) > _OPTIONS else ""
-    words = [option for option in options[:1_000] if isinstance(option, str)]
-    near = difflib.get_close_matches(value[:_SHOWN], words, n=1) if isinstance(value, str) else []
-    return f"it must be one of {shown}{more}", f"Did you mean {near[0]}?" if near else ""
+    return f"it must be one of {shown}{more}"
+
+
+def _near(value: Json, options: list[Json]) -> str:
+    words = [option for option in options if isinstance(option, str)]
+    close = difflib.get_close_matches(value[:_SHOWN], words, n=1) if isinstance(value, str) else []
+    return f"Did you mean {close[0]}?" if close else ""
 
 
 def _short(value: Json) -> str:

@@ -209,7 +209,39 @@ def test_objects_in_a_huge_enum_are_refused_for_what_comparing_costs() -> None:
     schema = {"items": {"enum": [{"a": n} for n in range(3000)]}}
     assert rules(schema, [{"a": 2999}] * 100) == []
     assert rules(schema, [{"a": 2999}] * 5000) == ["size"]
-    assert rules({"items": {"enum": [f"k{n}" for n in range(5000)]}}, ["k4999"] * 5000 + ["no"]) == ["choice"]
+    assert rules({"items": {"enum": [f"k{n}" for n in range(5000)]}}, ["k4999"] * 5000 + ["no"]) == [
+        "choice",
+        "schema",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"anyOf": [{"items": {"type": "string"}}] * 50}, ["schema"]),
+        ({"items": {"anyOf": [{"type": "string"}] * 60}}, ["schema"]),
+        ({"items": {"type": "string"}}, ["type", "schema"]),
+        ({"items": {"enum": [f"k{n}" for n in range(900)]}}, ["choice", "schema"]),
+    ],
+)
+def test_a_million_problems_are_not_made_to_be_told(schema: dict[str, Any], expected: list[str]) -> None:
+    program = (
+        "import json, resource, sys\nfrom trimtab_store.validation.json_schema import compile_schema\n"
+        "compiled, value = compile_schema(sys.argv[1]), list(range(20_000))\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "found = [one.rule for one in compiled.check(value, 'a.b')]\n"
+        "print(json.dumps([found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(schema)], capture_output=True, text=True, check=True, timeout=WITHIN
+    )
+    assert json.loads(done.stdout) == [expected, True]
+    assert rules(schema, list(range(100)))[0] in {"type", "choice"}
+
+
+def test_nearest_words_are_not_looked_for_a_thousand_times() -> None:
+    schema: dict[str, Any] = {"properties": {f"field_{n}": {} for n in range(3000)}, "additionalProperties": False}
+    assert len(rules(schema, {f"fjeld_{n}": 1 for n in range(3000)})) == 201
 
 
 @pytest.mark.parametrize(
