@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trimtab.model import canonical, labels, layers, paths, resolution
 from trimtab.model.errors import ValidationError, ValueRefused
 from trimtab.model.items import Item
 from trimtab.model.states import State
+from trimtab.model.structure import Forest
 from trimtab.model.trees import HIDDEN
-from trimtab_store import reading
+from trimtab_store import environments, reading
 from trimtab_store.database import Connection
+from trimtab_store.drafts import Place
+from trimtab_store.files import EnvironmentFiles, FleetTree
+from trimtab_store.files.layer_files import Contents
 from trimtab_store.operations import EVERYTHING
+from trimtab_store.sources.known import Known
+from trimtab_store.sources.target import Sources
+from trimtab_store.validation import defaults
 from trimtab_store.validation.inspection import Inspector, Subject
 from trimtab_store.validation.sides import Sides
 
@@ -79,3 +87,40 @@ def _check_content(item: Item) -> None:
             f"at most {canonical.MAX_ITEM_BYTES} bytes are allowed",
             "Split it",
         )
+
+
+def check_tree(tree: FleetTree, environment: str | None, sources: Sources) -> Checked:
+    """Check a tree of files by itself, all of its environments or the one that is named, with local/ and variables.
+
+    Raises `FileRefused` for what files cannot say, `DocumentsRefused` with all that is wrong with documents.
+    """
+    chosen = tree.forest.lineage(environment).environments if environment else tuple(tree.forest.parents)
+    held: list[Item] = []
+    for one in tree.environments:
+        if one.name in chosen:
+            held += _items(one, tree.local if one.name == environment else None, sources, held)
+    names = [environment] if environment else [one.name for one in tree.environments]
+    lines = {name: _line(tree.forest, name, held) for name in names}
+    edited = [layers.parse(layer) for layer in sorted({item.layer for item in held})]
+    subject = Subject(names[0], lines, edited, sorted({item.path for item in held}))
+    inspector = Inspector(defaults.in_force(None))
+    return Checked(len(held), inspector.inspect_lines(subject).warnings("validate"))
+
+
+def _items(files: EnvironmentFiles, local: Contents | None, sources: Sources, above: Iterable[Item]) -> list[Item]:
+    """What files and variables want an environment to hold; `above` is what it inherits."""
+    inherited = [(item.path, item.content) for item in above]
+
+    def known(found: Mapping[Place, bytes]) -> Known:
+        return Known.of([*inherited, *((path, content) for (_, path), content in found.items())])
+
+    target, _ = sources.target(files, local, known)
+    return [Item(files.name, layer, path, content) for (layer, path), content in target.items.items()]
+
+
+def _line(forest: Forest, name: str, held: Iterable[Item]) -> Sides:
+    """A line that begins with all that its files say."""
+    lineage = forest.lineage(name)
+    state = reading.state_of(lineage, held)
+    environments.check_line(state)
+    return Sides(State(lineage), state)

@@ -121,7 +121,7 @@ def test_a_bot_forks_a_hundred_times_and_its_connections_stay(
         assert said["children"] == {'0 "read"': 96, '0 "certified by itself"': 4}
         assert before <= sessions()
         with store.edit("base", author="test") as edit:
-            edit.set("risk.global.max_positions", 6)
+            edit.set("risk.global.position_timeout", 6)
         truth = ground_truth.read(stand.truth_url)
         eventually(lambda: check_bot(one.ask("state"), truth))
     stand.fleet()
@@ -191,7 +191,7 @@ def test_stores_that_come_and_go_in_every_order(stand: Stand, database: Database
         writes.wait_for(10)
         redis_server.kill()
         database.server.kill()
-        assert all(agent["risk.global.max_positions"] == 5 for agent in agents)
+        assert all(agent["risk.global.position_timeout"] == 5 for agent in agents)
         redis_server.start()
         database.server.start()
         writes.wait_for(10)

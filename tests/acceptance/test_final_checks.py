@@ -70,7 +70,7 @@ def test_a_write_that_was_refused_and_is_there(one_stand: Stand, written: tuple[
     [
         "DELETE FROM trimtab.configuration_audit WHERE revision = 4",
         "DELETE FROM trimtab.links WHERE environment = 'base' AND revision = 1",
-        "UPDATE trimtab.configuration_current SET content = '6' WHERE path = 'risk.global.max_positions'",
+        "UPDATE trimtab.configuration_current SET content = '6' WHERE path = 'risk.global.position_timeout'",
         "UPDATE trimtab.store_head SET revision = revision + 1",
         "UPDATE trimtab.links SET signature = hash || hash WHERE environment = 'base' AND revision = 4",
         "DELETE FROM trimtab.configuration_versions WHERE revision = 4",
@@ -106,7 +106,7 @@ def test_an_agent_that_stopped_following(one_stand: Stand, written: tuple[Store,
     with pytest.raises(AssertionError):
         check_agent(agent, truth)  # nobody proves any more that it serves the newest
     with store.edit("base", author="test") as edit:
-        edit.set("risk.global.max_positions", 6)
+        edit.set("risk.global.position_timeout", 6)
     with pytest.raises(AssertionError):
         check_agent(agent, ground_truth.read(one_stand.truth_url))
 

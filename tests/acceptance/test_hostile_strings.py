@@ -176,7 +176,7 @@ def test_hostile_reports_hurt_neither_the_fleet_nor_its_readers(one_stand: Stand
             client.hset("trimtab:{production}:fleet", f"hostile-{number}", report.encode())
             client.hset("trimtab:{production}:fleet", word, word)
     with store.edit("base", author="test") as edit:
-        edit.set("risk.global.max_positions", 7)
+        edit.set("risk.global.position_timeout", 7)
     assert edit.committed.position < Position(1, 10**6)
     outcome = edit.committed.wait(20)
     assert len(outcome.served) == 3

@@ -30,7 +30,7 @@ def test_postgres_is_killed_under_load(stand: Stand, database: Database) -> None
             writes.wait_for(SOME)
             database.server.kill()
             for agent in agents:
-                assert agent["risk.global.max_positions"] == 5
+                assert agent["risk.global.position_timeout"] == 5
             database.server.start()
         writes.wait_for(SOME)
     assert writes.told("refused") or writes.told("unknown")
@@ -60,7 +60,7 @@ def test_postgres_freezes_and_goes_on(stand: Stand, database: Database) -> None:
         while not all(agent.status is Status.STALE for agent in agents) and time.monotonic() < ends:
             time.sleep(0.02)
         assert [agent.status for agent in agents] == [Status.STALE for _ in agents]
-        assert all(agent["risk.global.max_positions"] == 5 for agent in agents)
+        assert all(agent["risk.global.position_timeout"] == 5 for agent in agents)
         database.server.resume()
         writes.wait_for(SOME)
     stand.settle(writes)

@@ -161,7 +161,7 @@ def test_an_edit_of_what_changed_meanwhile_is_refused_and_shows_both(one_stand: 
         pytest.raises(ExpectationFailed, match=r"max_leverage"),
         store.edit("production", author="b", expect=seen) as edit,
     ):
-        edit.set("risk.global.max_positions", 9)
+        edit.set("risk.global.position_timeout", 9)
     one_stand.relay()
     one_stand.fleet()
     one_stand.settle()

@@ -252,12 +252,16 @@ agent.close()
     assert '"running":false' in (tmp_path / "d" / "runs").read_text()
 
 
-def test_hold_all_and_an_urgent_revision(store: Store, connect: Connect) -> None:
+def test_hold_all_and_an_urgent_revision(
+    connect_store: ConnectStore, store: Store, connect: Connect, one_redis: RedisServer
+) -> None:
+    assert store is not None
+    unchecked = connect_store(rules=(), redis_url=one_redis.url)  # one that lets a wrong value through
     agent = connect(hold="all")
     agent.bind("risk.global", Limits)
-    commit(store, {LEVERAGE: "high", "trading.size": 1})
+    commit(unchecked, {LEVERAGE: "high", "trading.size": 1})
     assert eventually(lambda: agent.refused)
     assert (agent[LEVERAGE], agent.get("trading.size")) == (3.0, None)
-    urgent = commit(store, {"trading.size": 0}, urgent=True)
+    urgent = commit(unchecked, {"trading.size": 0}, urgent=True)
     assert agent.wait_for(urgent, 10)
     assert agent["trading.size"] == 0

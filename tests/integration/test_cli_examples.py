@@ -31,6 +31,7 @@ ALSO = {"trimtab get": ["--as-of", "2100-01-01T00:00:00Z"], "trimtab watch": ["-
 ALSO["trimtab apply"] = ["--seconds", "0"]
 """What makes an example end, or see what was only just committed."""
 FILES = {
+    "trimtab schema put": ("momentum.json", '{"type": "object", "properties": {"window": {"type": "integer"}}}'),
     "trimtab import freqtrade": ("config.json", FREQTRADE["full"]),
     "trimtab import hummingbot": ("conf_pure_mm_1.yml", HUMMINGBOT["strategy with a template"]),
 }
@@ -45,7 +46,7 @@ def starting(example: str, found: dict[str, list[str]]) -> list[str]:
 def test_an_example_works(console: Console, example: str, empty_database: Database) -> None:
     for name, text in [given for beginning, given in FILES.items() if example.startswith(beginning)]:
         Path(name).write_text(text)
-    if example.startswith(("trimtab plan", "trimtab apply")):
+    if example.startswith(("trimtab plan", "trimtab apply", "trimtab validate config")):
         Path("config").symlink_to(FLEET)
     for command in starting(example, BEFORE):
         assert console(*shlex.split(command)[1:]).code == 0

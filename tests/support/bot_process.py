@@ -96,7 +96,7 @@ def fork(agent: Agent, count: int) -> dict[str, Json]:
 
 
 def _child(agent: Agent, *, follows: bool) -> str:
-    if agent["risk.global.max_positions"] != 5:
+    if agent["risk.global.position_timeout"] != 5:
         return "read something else"
     if not follows:
         return "read"

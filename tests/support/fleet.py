@@ -19,6 +19,7 @@ import psycopg
 import redis
 
 from tests.support import ground_truth
+from tests.support.asking import ASKS_NOTHING
 from tests.support.ground_truth import Truth
 from tests.support.line import KEY
 from tests.support.load import Load, running
@@ -54,9 +55,10 @@ class Stand:
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def store(self, *, publishing: bool = True, **options: Any) -> Store:
-        """A store of its own connections."""
+        """A store of its own connections; documents have to fit their categories, and no rule looks across them."""
         url = self.redis_url if publishing else None
-        return self.closing.enter_context(Store.connect(self.writer_url, url, signing_key=KEY, **options))
+        given = {"rules": [ASKS_NOTHING], **options}
+        return self.closing.enter_context(Store.connect(self.writer_url, url, signing_key=KEY, **given))
 
     def populate(self) -> Store:
         """Make base ← production, testing, with two bots; the store that did it."""
@@ -66,7 +68,7 @@ class Stand:
         store.create_environment("testing", parent="base", author="test")
         with store.edit("base", author="test") as edit:
             edit.set("fleet.bots", {"mm-btc": {"labels": {"mode": "live"}}, "mr-eth": {"labels": {"mode": "paper"}}})
-            edit.set("risk.global", {"max_leverage": 3, "max_positions": 5})
+            edit.set("risk.global", {"max_leverage": 3, "position_timeout": 5})
             edit.set("risk.global.max_leverage", 2, {"mode": "live"})
         with psycopg.connect(self.truth_url) as connection:
             connection.execute("UPDATE trimtab.store_head SET poll_after_ms = %s", [POLL_MS])

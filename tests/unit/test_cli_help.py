@@ -32,6 +32,7 @@ EXPECTED = {
     "up", "get", "set", "merge", "unset", "hide", "list", "history", "diff", "rollback", "export", "import", "validate",
     "explain", "watch", "status", "env list", "env create", "env inherit", "env dimensions", "epoch declare", "backup",
     "plan", "apply", "restore", "relay", "relay probe", "keys create", "keys list", "migrate", "sidecar",
+    "schema upgrade", "schema put", "schema list", "schema get",
     "impact", "mode", "registry find", "registry show", "registry tree", "registry orphans",
     "template list", "template show", "template new", "template put", "rule put", "rule list", "rule get", "rule test",
 }  # fmt: skip

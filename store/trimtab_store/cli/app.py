@@ -29,11 +29,14 @@ from trimtab_store.cli import (
     registering,
     relaying,
     rules,
+    schemas,
     sidecaring,
     status,
     structure,
     templating,
+    upgrading,
     upping,
+    validating,
     watching,
     whole,
 )
@@ -57,13 +60,27 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-for group in (upping, changing, reading, whole, planning, importing, status, watching, administering, sidecaring):
+for group in (
+    upping,
+    changing,
+    reading,
+    whole,
+    validating,
+    planning,
+    importing,
+    status,
+    watching,
+    administering,
+    sidecaring,
+):
     app.add_typer(group.app)
 app.add_typer(relaying.relay, name="relay")
 app.add_typer(keying.keys, name="keys")
 app.add_typer(impacting.app)
 app.add_typer(registering.registry, name="registry")
 app.add_typer(rules.rule, name="rule")
+app.add_typer(schemas.schema, name="schema")
+schemas.schema.add_typer(upgrading.app)
 app.add_typer(structure.env, name="env")
 app.add_typer(structure.epoch, name="epoch")
 app.add_typer(templating.template, name="template")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trimtab.model.canonical import Json
 from trimtab.model.errors import UsageError
 from trimtab_store.cli import connecting, options, rows
-from trimtab_store.cli.arguments import format_of, moment, read_file, write_file
+from trimtab_store.cli.arguments import format_of, moment, write_file
 from trimtab_store.cli.command import command
-from trimtab_store.cli.output import print_json, print_lines
-from trimtab_store.cli.telling import some, tell
+from trimtab_store.cli.output import print_lines
+from trimtab_store.cli.telling import tell
 
 app = typer.Typer()
 
@@ -74,33 +72,3 @@ def export(
         sys.stdout.flush()
     else:
         write_file(output, text)
-
-
-@command(app, "validate")
-def validate(
-    given: options.Place,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A file to check as `trimtab import` would.")
-    ] = None,
-    form: options.FileFormat = "",
-) -> None:
-    """Check what is stored, or a file, against limits, layers and hooks. Commits nothing.
-
-    Example: trimtab validate -e production
-    Example: trimtab validate production.yaml -e production
-    """
-    where = given.where
-    with connecting.store(given.directory) as store:
-        if file is None:
-            count = store.check_stored(where)
-            result: dict[str, Json] = {"environment": where, "items": count}
-            line = f"All {count} items of {where} are valid, inherited ones included."
-        else:
-            found = store.check_import(read_file(file), format_of(form, file), environment=where)
-            changes: list[Json] = list(found.paths)
-            result = {"environment": where, "file": str(file), "changes": changes, "warnings": list(found.warnings)}
-            line = f"{file} is valid for {where}; importing it would change {some(found.paths) or 'nothing'}."
-    if given.as_json:
-        print_json({**result, "valid": True})
-    else:
-        print_lines([line])
