@@ -397,6 +397,19 @@ def test_a_refused_file_is_an_error_with_its_place(desk: Console, tmp_path: Path
     assert (said.code, said.error["rule"], said.error["line"], said.error["column"]) == (4, "date", 1, 11)
 
 
+def test_a_guard_is_passed_over_with_a_reason_only(desk: Console, tmp_path: Path) -> None:
+    planted(tmp_path / "config", {f"development/{n}.yaml": f"venue: {{a{n}: {{b: 1, c: 2}}}}\n" for n in range(30)})
+    assert desk("apply", "config").code == 0
+    planted(tmp_path / "config", {f"development/{n}.yaml": None for n in range(29)})
+    for command_ in ("plan", "apply"):
+        said = desk(command_, "config", "--prune", "--json")
+        assert (said.code, said.error["what"]) == (4, "This change needs force"), said
+    assert desk("plan", "config", "--prune", "--force", "they are retired").code == 0
+    assert desk("apply", "config", "--prune", "--force", "they are retired").code == 0
+    assert desk("get", "venue.a0.b", "-e", "development").code == 3
+    assert desk.done("get", "venue.a29.b", "-e", "development")["value"] == 1
+
+
 def test_apply_follows_the_files_for_a_while(desk: Console, tmp_path: Path) -> None:
     planted(tmp_path / "config", {"development/a.yaml": "venue: {a: 1}\n"})
     said = desk("apply", "config", "--watch", "--seconds", "0", "--json")

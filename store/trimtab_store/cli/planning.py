@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -65,11 +65,17 @@ class Sourcing(options.Common):
         False
     )
 
+    force: Annotated[
+        str | None,
+        typer.Option("--force", help="Pass over guards, for this reason; the audit keeps it.", metavar="REASON"),
+    ] = None
+
     def wanted(self, words: Request) -> Wanted:
         """What to make of the files."""
         prefixes = tuple(one for one in self.prefix or [PREFIX] if one)
         process = self.environment is not None and not self.no_variables
         sources = Sources(os.environ, () if self.no_variables else prefixes, process)
+        words = replace(words, force=self.force)
         return Wanted(words=words, environment=self.environment, prune=self.prune, sources=sources)
 
 
