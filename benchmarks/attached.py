@@ -7,7 +7,7 @@ import time
 
 from pydantic import BaseModel
 
-from benchmarks import fixtures, timing
+from benchmarks import fixtures, timing, typed
 from benchmarks.attached_bot import LABELS
 from benchmarks.children import Child, asked_as_child, tell, told
 from benchmarks.gaps import Found, Windows, longest
@@ -211,8 +211,10 @@ def main() -> int:
     quick = fixtures.quick()
     rounds = 1_000 if quick else 10_000
     with shared(ITEMS) as line:
+        for path, value in typed.DOCUMENTS.items():
+            line.put([path], value)
         config = attach(line.place, LABELS)
-        sections = [by_path(config, rounds), bound(config, rounds)]
+        sections = [by_path(config, rounds), bound(config, rounds), typed.section(config, "attached", rounds)]
     sections.append(attaching({1_000: 5} if quick else {10_000: 50, 1_000_000: 50}))
     sections += gaps({"one key": 10, "resync": 3} if quick else {"one key": 100, "resync": 12})
     sections.append(memory(1 if quick else 5))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from trimtab import Agent
@@ -98,9 +98,10 @@ class SignedLine:
         return snapshots.sign(made, body, self.key).encode(), body
 
 
-def agent(count: int) -> Agent:
-    """A whole agent, its thread included, that holds `count` items and follows feeds in memory."""
-    line = SignedLine(state(count))
+def agent(count: int, more: Mapping[str, canonical.Json] | None = None) -> Agent:
+    """A whole agent, its thread included, that holds `count` items, and `more` leaves, and follows feeds in memory."""
+    also = [Item(ENVIRONMENT, "", path, canonical.encode(value)) for path, value in (more or {}).items()]
+    line = SignedLine(states.build(LINEAGE, [*items(count), *also]))
     message = line.put(some_path(count), 2.5)
     signed = line.snapshot()
 

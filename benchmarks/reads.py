@@ -8,9 +8,9 @@ from types import MappingProxyType
 import immutables
 from pydantic import BaseModel
 
-from benchmarks import fixtures, timing
+from benchmarks import fixtures, timing, typed
 from benchmarks.report import Section, to_json
-from trimtab import Agent, Binding
+from trimtab import Agent
 
 ITEMS = 10_000
 
@@ -27,20 +27,6 @@ class Holder:
 
     def __init__(self, current: Document) -> None:
         self.current = current
-
-
-class Config:
-    """What a bot writes around a binding, and the same around a plain attribute."""
-
-    def __init__(self, binding: Binding[Document], model: Document) -> None:
-        self._binding = binding
-        self._model = model
-
-    def bound(self) -> Document:
-        return self._binding.current
-
-    def plain(self) -> Document:
-        return self._model
 
 
 class PythonReader:
@@ -92,21 +78,10 @@ def bound(agent: Agent, rounds: int) -> Section:
     return Section("Read of a bound field, in process", rows)
 
 
-def typed(agent: Agent, rounds: int) -> Section:
-    binding = agent.bind(fixtures.some_path(ITEMS).rpartition(".")[0], Document)
-    config = Config(binding, Document(field_0=2.5, field_1="BTC-USD"))
-    if config.bound() != config.plain():
-        raise AssertionError("they do not read the same")
-    plain, ours = "a method that returns an attribute", "a method that returns binding.current"
-    loops = {plain: timing.call_loop(config.plain), ours: timing.call_loop(config.bound)}
-    found = timing.interleave(loops, rounds)
-    return Section("Typed access: config.risk_limits()", timing.rows(found, plain, {ours: 2.0}))
-
-
 def main() -> int:
     rounds = 1_000 if fixtures.quick() else 20_000
-    with fixtures.agent(ITEMS) as agent:
-        sections = [by_path(agent, rounds), bound(agent, rounds), typed(agent, rounds)]
+    with fixtures.agent(ITEMS, typed.DOCUMENTS) as agent:
+        sections = [by_path(agent, rounds), bound(agent, rounds), typed.section(agent, "in process", rounds)]
     sys.stdout.write(to_json(sections))
     return 0
 

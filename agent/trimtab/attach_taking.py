@@ -38,6 +38,8 @@ THOROUGH_SECONDS: Final = 1.0
 class Taking(Watching):
     """Holds a view of a shared directory, and brings it up to date when it is read."""
 
+    __slots__ = ("_typed",)  # beside the dictionary: it is read with every typed access
+
     def __init__(
         self,
         directory: str,
@@ -74,6 +76,13 @@ class Taking(Watching):
     def held(self) -> Held:
         """The served view with its name, also while it may not be read."""
         self._look()
+        return self._held
+
+    @property
+    def glanced(self) -> Held:
+        """The same, with a look at the bell only."""
+        if not self._bell:
+            self._look()
         return self._held
 
     def read_slowly(self, path: str) -> Value:

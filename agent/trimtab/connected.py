@@ -31,6 +31,8 @@ _CLOSE_SECONDS: Final = 5.0
 class Connected(Reader, Followed):
     """Reads what its follower serves, from `connect` to `close`."""
 
+    __slots__ = ("_typed",)  # beside the dictionary: it is read with every typed access
+
     def __init__(self, plan: Plan, open_sources: OpenSources) -> None:
         """Use `Agent.connect`."""
         self._plan = plan

@@ -56,6 +56,11 @@ class TypedAccess:
             """The labels that it is read with."""
             ...
 
+    @property
+    def glanced(self) -> Held:
+        """The served view with its name, as quick as it is told whether there is news."""
+        return self.held
+
     def risk_parameters(self) -> RiskParameters:
         """`risk.parameters`."""
         bound = self._typed.risk_parameters
@@ -128,5 +133,5 @@ class TypedAccess:
 
     def trading_mode(self) -> str:
         """The label `mode`, `paper` where there is none: only `live` means real money. Never withheld."""
-        held = self.held
+        held = self.glanced
         return (self.labels if held.withheld else held.view.labels).get(_MODE, PAPER)
