@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -84,6 +85,13 @@ def test_without_an_extra_it_asks_for_what_an_agent_needs(wheel: Path) -> None:
     asked = [text for text in metadata.get_all("Requires-Dist", []) if "extra ==" not in text]
     assert {text.partition(">=")[0] for text in asked} == AGENT_NEEDS
     assert set(metadata.get_all("Provides-Extra", [])) >= {"store", "servers", "sidecar"}
+
+
+def test_what_is_installed_knows_the_built_in_templates(installed: Path, tmp_path: Path) -> None:
+    program = "from trimtab_store.cli import main; main()"
+    said = run(sys.executable, "-c", program, "template", "list", "--json", cwd=tmp_path, PYTHONPATH=str(installed))
+    data = ROOT / "store" / "trimtab_store" / "templates" / "data"
+    assert {one["name"] for one in json.loads(said)["templates"]} == {file.stem for file in data.rglob("*.yaml")}
 
 
 def test_what_is_installed_migrates_a_database(installed: Path, empty_database: Database, tmp_path: Path) -> None:
