@@ -101,6 +101,19 @@ def test_no_error_shows_what_a_variable_says(said: str) -> None:
     assert "SAID" in str(caught.value)
 
 
+@pytest.mark.parametrize("said", ["hunter 2!", "hunter" * 100])
+def test_no_refused_label_shows_what_a_variable_says(tmp_path: Path, said: str) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "fleet.yaml").write_text('fleet: {bots: {a: {labels: {mode: "${MODE}"}}}}\n')
+    with pytest.raises(FileRefused) as caught:
+        read_tree(tmp_path, variables={"MODE": said})
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "hunter" not in str(error)
+        error = error.__cause__ or error.__context__
+    assert "MODE" in str(caught.value)
+
+
 def test_references_that_add_up_to_a_bomb_are_refused() -> None:
     with pytest.raises(FileRefused, match="longer than"):
         replaced("${LONG}" * 10_000, LONG="x" * 1_000)

@@ -164,7 +164,10 @@ class Directory:
                 values[category] = interpolation.value(_fields(category, value, file), above, str(file))
                 leaves += items.leaves(above, values[category])
             for path, leaf in leaves:
-                labels.check_edit(layer, path, leaf)
+                if not _may_stand(layer, path, leaf, interpolation):
+                    names = ", ".join(interpolation.used[path])
+                    why = f"what {names} says cannot stand at {shown(path, 200)}"
+                    raise refused(file, "layer", why, "Labels are short words of letters, digits and a few marks")
         except (PathError, LayerError, ValueRefused) as error:
             raise wrapped(file, error) from error
         return values, leaves
@@ -186,6 +189,17 @@ def _fields(category: str, value: Json, file: Path) -> Json:
         why = f"the category {shown(category)} holds {kind(value)}; expected is a mapping with values"
         raise refused(file, "category", why, "Write its fields below it, indented")
     return value
+
+
+def _may_stand(layer: str, path: str, leaf: bytes, interpolation: Interpolation) -> bool:
+    """Whether an item may stand where it does. Raises why not, but where that would show what a variable says."""
+    try:
+        labels.check_edit(layer, path, leaf)
+    except TrimtabError:
+        if path not in interpolation.used:
+            raise
+        return False
+    return True
 
 
 def _common_only(file: Path) -> Path:
