@@ -138,3 +138,77 @@ def report(database: Database, agent: str, understands: dict[str, int], *, close
             "INSERT INTO trimtab.agent_reports VALUES ('production', %s, clock_timestamp(), %s)",
             (agent, Jsonb({"labels": {}, "understands": understands, "closed": closed})),
         )
+
+
+@pytest.mark.parametrize(
+    ("understands", "closed", "refused"),
+    [({"params": 1}, False, True), ({"params": 2}, False, False), ({}, False, False), ({"params": 1}, True, False)],
+)
+def test_what_a_running_agent_could_not_read_needs_force(
+    params: Store, database: Database, understands: dict[str, int], *, closed: bool, refused: bool
+) -> None:
+    write(params, "base", {"schema.params": SECOND})
+    report(database, "mm-1", understands, closed=closed)
+    planned = params.plan_upgrade("params")
+    if refused:
+        with pytest.raises(DocumentsRefused, match="the running agent mm-1 understands version 1"):
+            params.upgrade(planned, author="ada")
+        with pytest.raises(DocumentsRefused, match="understands version 1"):
+            write(params, "production", {"params.new.base_size": 0.1})
+        planned = params.plan_upgrade("params")
+        params.upgrade(planned, author="ada", force="that bot is being replaced")
+    else:
+        params.upgrade(planned, author="ada")
+    assert read(params, "production", "params.mm.base_size") == 0.2
+
+
+def test_nobody_is_asked_about_documents_that_stay_what_they_are(params: Store, database: Database) -> None:
+    write(params, "base", {"schema.params": SECOND})
+    report(database, "mm-1", {"params": 1})
+    write(params, "production", {"params.only.size": 6})
+    write(params, "production", {"notes.a": 6})
+
+
+def removed(store: Store, path: str) -> None:
+    with store.edit("base", author="ada", force="a test") as edit:
+        edit.unset(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        (5, "five", True),
+        (5, 7.5, False),
+        (5, "7.5", False),
+        ("7.5", 7.5, False),
+        ("x", 7.5, True),
+        ("x", "y", False),
+        (True, 1, True),
+        (5, None, False),
+        (None, "x", False),
+        ([1], 1, True),
+        (5, {"b": 1}, True),
+        ({"b": 1}, 5, True),
+        ({"b": 1}, {"b": "x"}, True),
+        ({"b": 1}, {"c": "x"}, False),
+        ({}, {"c": "x"}, False),
+    ],
+)
+def test_a_name_that_was_removed_is_not_used_for_another_type(
+    store: Store, old: object, new: object, *, refused: bool
+) -> None:
+    write(store, "base", {"notes.n.a": old, "notes.n.z": 0})
+    removed(store, "notes.n.a")
+    if refused:
+        with pytest.raises(DocumentsRefused, match="until it was removed"):
+            write(store, "production", {"notes.n.a": new})
+        write(store, "production", {"notes.n.a": new}, force="nobody reads it any more")
+    else:
+        write(store, "production", {"notes.n.a": new})
+
+
+def test_a_name_in_use_may_change_its_type(store: Store) -> None:
+    write(store, "base", {"notes.n.a": 5})
+    write(store, "base", {"notes.n.a": "five"})
+    write(store, "base", {"notes.n": {"a": {"b": 1}}})
+    assert read(store, "base", "notes.n.a.b") == 1

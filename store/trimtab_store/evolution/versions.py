@@ -50,11 +50,6 @@ class Schemas:
     def __getitem__(self, name: str) -> Versioned | None:
         return self._registered.get(name)
 
-    @property
-    def evolve(self) -> bool:
-        """Whether any schema has ever had another version."""
-        return bool(builtin.UPGRADES) or any(one.version > 1 for one in self._registered.values())
-
     def of_document(self, document: str) -> Versioned | None:
         """The schema that a document is written for; None if there is none."""
         kind = self.documents.type_of(document)
@@ -74,6 +69,21 @@ class Schemas:
             return 1
         owners = [name for name in state.lineage.environments if owns(state, name, document)]
         return min([stamp_of(state, name, document, schema.version) for name in owners], default=schema.version)
+
+
+def versions_exist(state: State) -> bool:
+    """Whether any schema that a line knows has ever had another version; quickly."""
+    if builtin.UPGRADES:
+        return True
+    if all(state.branch(name, "", SCHEMA) is None for name in state.lineage.environments):
+        return False
+    shown = resolution.resolve_at(state, {}, SCHEMA)
+    said = (
+        [one.get("version") for one in shown.values() if isinstance(one, Document)]
+        if isinstance(shown, Document)
+        else []
+    )
+    return any(isinstance(version, int) and version > 1 for version in said)
 
 
 def stamp_path(document: str) -> str:

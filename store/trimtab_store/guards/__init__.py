@@ -1,17 +1,16 @@
-"""Guards: changes so large that somebody has to mean them. They are let past with `force`, which is the reason.
+"""Guards: changes so large, or so surprising, that somebody has to mean them. `force`, a reason, lets them past.
 
-Pure, but for the counting that `check` asks a connection for. What the guards go by stands in `guard.config`, as it was
-before the change; see docs/registry.md.
+What the guards go by stands in `guard.config`, as it was before the change; see docs/registry.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from trimtab.model.items import LeafEdit
 from trimtab.model.problems import DocumentsRefused, Problem
 from trimtab_store.database import Connection
-from trimtab_store.guards import counting, removal, risk
+from trimtab_store.guards import counting, names, removal, risk, understanding
 from trimtab_store.guards.thresholds import CONFIG, Thresholds
 from trimtab_store.validation.sides import Sides
 
@@ -24,22 +23,39 @@ def check(connection: Connection, environment: str, sides: Mapping[str, Sides], 
     `sides` are the lines that the edits of `environment` extend, as far as they were read: `CONFIG` must be among it.
     Returns whether the answer depends on how many items there are, so that what others commit meanwhile matters.
     """
-    own = sides[environment]
+    before = sides[environment].before
     found: list[Problem] = []
     depends = False
-    gone = removal.gone(own.before, environment, edits)
+    gone = removal.gone(before, environment, edits)
     if gone:
-        thresholds = Thresholds.of(own.before)
-        totals = counting.count(connection, own.before.lineage, gone.enough(thresholds))
+        thresholds = Thresholds.of(before)
+        totals = counting.count(connection, before.lineage, gone.enough(thresholds))
         found += removal.judge(gone, totals, thresholds)
         depends = not totals.plenty
-    loosened = [
+    found += _loosened(connection, environment, sides, edits)
+    found += _unreadable(connection, sides, edits)
+    if asked := names.named_anew(sides, edits):
+        around = sorted({name for reached in sides.values() for name in reached.before.lineage.environments})
+        found += names.judge(environment, asked, names.past(connection, around, asked))
+    if found:
+        raise DocumentsRefused(found, "This change needs force")
+    return depends
+
+
+def _loosened(
+    connection: Connection, environment: str, sides: Mapping[str, Sides], edits: Sequence[LeafEdit]
+) -> list[Problem]:
+    found = [
         one
         for reached in sides.values()
         for one in risk.judge(environment, reached, edits, Thresholds.of(reached.before))
     ]
-    if loosened and counting.holds_any(connection, environment):  # the first items of an environment loosen nothing
-        found += loosened
-    if found:
-        raise DocumentsRefused(found, "This change needs force")
-    return depends
+    # the first items of an environment loosen nothing
+    return found if found and counting.holds_any(connection, environment) else []
+
+
+def _unreadable(connection: Connection, sides: Mapping[str, Sides], edits: Sequence[LeafEdit]) -> Iterator[Problem]:
+    risen = {name: found for name, reached in sides.items() if (found := understanding.risen(reached, edits))}
+    agents = understanding.agents_of(connection, sorted(risen)) if risen else {}
+    for name, found in risen.items():
+        yield from understanding.judge(name, found, agents.get(name, {}))
