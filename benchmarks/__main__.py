@@ -33,6 +33,7 @@ NAMES = (
     "propagation_without_redis",
     "reach",
     "templates",
+    "planning",
 )
 RESULTS = Path(__file__).with_name("results")
 FAILED = "it failed with code"

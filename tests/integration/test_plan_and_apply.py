@@ -180,6 +180,12 @@ def test_a_variable_may_name_a_path_that_only_the_store_holds(store: Store, tmp_
     assert differences(plan) == [("production", "", "venue.paper.delay", None, b"7")]
 
 
+def test_a_category_that_is_almost_called_like_a_known_one_is_told(store: Store, tmp_path: Path) -> None:
+    planted(tmp_path, {"base/risk.yaml": "rsik: {global: {max_leverage: 3.0}}\nvenue: {a: 1}\n"})
+    note = f"The category rsik of {tmp_path}/base/risk.yaml is new: Did you mean risk?"
+    assert planned(store, tmp_path).notes == (note,)
+
+
 def test_an_environment_without_files_is_refused_by_name(store: Store, tmp_path: Path) -> None:
     planted(tmp_path, {**FILES})
     with pytest.raises(EnvironmentNotFound, match="Did you mean production"):

@@ -103,8 +103,7 @@ CORPUS: list[tuple[str, str, str | bytes, str]] = [
     ("an unknown escape", "hcl", 'a = "\\q"\n', "escape"),
     ("half a pair", "hcl", 'a = "\\ud800"\n', "escape"),
     # encodings and characters
-    *[("UTF-16", kind, "a = 1".encode("utf-16"), "encoding") for kind in ("yaml", "toml", "hcl", "env")],
-    ("UTF-16", "json", '{"a": 1}'.encode("utf-16"), "json"),
+    *[("UTF-16", kind, "a = 1".encode("utf-16"), "encoding") for kind in READ],
     *[("no UTF-8", kind, b"a = \xff", "encoding") for kind in ("yaml", "toml", "hcl", "env")],
     ("no UTF-8", "json", b'{"a": "\xff"}', "json"),
     *[("NUL", kind, "a = \0", "nul") for kind in ("yaml", "toml", "hcl", "env")],
@@ -145,9 +144,16 @@ def test_a_refusal_names_line_and_column(kind: str) -> None:
     assert (caught.value.line, caught.value.column) == (2, 4 if kind in {"yaml", "env"} else 5)
 
 
-@pytest.mark.parametrize("kind", ["yaml", "toml", "hcl"])
-def test_a_byte_order_mark_and_windows_line_ends_change_nothing(kind: str) -> None:
-    text = {"yaml": "a: 1\nb: x\n", "toml": 'a = 1\nb = "x"\n', "hcl": 'a = 1\nb = "x"\n'}[kind]
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("yaml", "a: 1\nb: x\n"),
+        ("json", '{"a": 1,\n"b": "x"}\n'),
+        ("toml", 'a = 1\nb = "x"\n'),
+        ("hcl", 'a = 1\nb = "x"\n'),
+    ],
+)
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(kind: str, text: str) -> None:
     assert READ[kind](b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(), name="x") == {"a": 1, "b": "x"}
 
 

@@ -235,8 +235,8 @@ def test_an_error_reads_as_one_sentence_with_its_remedy() -> None:
         "remedy": 'Quote it, as in "1":',
         "file": "base/risk.yaml",
         "rule": "key",
-        "line": "2",
-        "column": "3",
+        "line": 2,
+        "column": 3,
     }
 
 

@@ -10,8 +10,8 @@ from trimtab_store.files.errors import FileRefused
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 """A file holds at most what one change may hold."""
 
-_UTF8_MARK: Final = b"\xef\xbb\xbf"
-_FOREIGN_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+UTF8_MARK: Final = b"\xef\xbb\xbf"
+FOREIGN_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 # The printable characters of YAML without NEL, LS and PS, which end a line for 1.1 and not for 1.2.
 _REFUSED: Final = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _LINE_ENDS: Final = frozenset("\x85\u2028\u2029")
@@ -39,7 +39,7 @@ def place_of(text: str, position: int) -> tuple[int, int]:
 
 
 def _decoded(text: bytes, name: str) -> str:
-    if text.startswith(_FOREIGN_MARKS):
+    if text.startswith(FOREIGN_MARKS):
         why = "its byte order mark says UTF-16 or UTF-32"
         raise FileRefused(name, "encoding", why, "Save it as UTF-8")
     try:
@@ -47,7 +47,7 @@ def _decoded(text: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         before = text[: error.start]
         line = before.count(b"\n") + 1
-        column = len(before[before.rfind(b"\n") + 1 :].removeprefix(_UTF8_MARK).decode("utf-8")) + 1
+        column = len(before[before.rfind(b"\n") + 1 :].removeprefix(UTF8_MARK).decode("utf-8")) + 1
         why = f"the byte 0x{text[error.start]:02x} is not UTF-8"
         raise FileRefused(name, "encoding", why, "Save it as UTF-8", line=line, column=column) from error
 

@@ -7,9 +7,12 @@ have made of it; nothing is committed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from trimtab.model import paths
+from trimtab.model.documents import BUILT_IN
 from trimtab.model.errors import EnvironmentNotFound, StructureRefused, TrimtabError, nearest
 from trimtab.model.items import Item
 from trimtab.model.structure import Forest
@@ -89,7 +92,8 @@ def plan_tree(connection: Connection, planner: Planner, tree: FleetTree, wanted:
         held[item.environment].append(item)
     each = _Each(connection, replace(planner, surroundings=ahead), ahead, tree, wanted, held)
     plans = [each.plan(one, creates=one.name not in forest.parents) for one in chosen]
-    return TreePlan(tuple(plans), (*_notes(tree, wanted), *each.notes))
+    stored = {paths.parse(item.path)[0] for listed in held.values() for item in listed}
+    return TreePlan(tuple(plans), (*_left_out(tree, wanted), *each.notes, *_misspelt(chosen, stored)))
 
 
 def _chosen(tree: FleetTree, environment: str | None) -> list[EnvironmentFiles]:
@@ -135,7 +139,24 @@ def _check_structure(forest: Forest, one: EnvironmentFiles) -> None:
         )
 
 
-def _notes(tree: FleetTree, wanted: Wanted) -> list[str]:
+def _misspelt(chosen: Iterable[EnvironmentFiles], stored: AbstractSet[str]) -> list[str]:
+    """Categories that are neither built in nor in the store, and almost called like one that is."""
+    known = {paths.parse(pattern.partition(".")[0])[0] for pattern in BUILT_IN} | stored
+    named = {
+        category: files.files.get(paths.write(category))
+        for one in chosen
+        for files in one.layers.values()
+        for category in files.values
+        if category not in known
+    }
+    return [
+        f"The category {category} of {file} is new: {remedy}"
+        for category, file in sorted(named.items())
+        if (remedy := nearest(category, known))
+    ]
+
+
+def _left_out(tree: FleetTree, wanted: Wanted) -> list[str]:
     """What was left out because no environment is named that it would lie over."""
     if wanted.environment is not None:
         return []
