@@ -14,6 +14,7 @@ from trimtab.categories.fields import Place, place_of
 from trimtab.categories.models import MODELS
 from trimtab.model import paths
 from trimtab.model.canonical import Json
+from trimtab.model.errors import PathError
 from trimtab.model.problems import Problem
 
 _VALIDATORS: Final[dict[str, Callable[[Json], Any]]] = {}
@@ -45,7 +46,7 @@ def clash_problems(clashes: list[spelling.Clash], path: str) -> list[Problem]:
     """Fields that are given twice with different values, as problems of a document at a path."""
     return [
         Problem(
-            path=paths.join((*paths.parse(path), *clash.segments)),
+            path=_written((*paths.parse(path), *clash.segments))[0],
             rule="spelling",
             why=f"{'.'.join(clash.first)} and {'.'.join(clash.second)} are one field with two different values",
             remedy="Keep one of them",
@@ -79,13 +80,25 @@ def _problem(said: ErrorDetails, place: Place, value: Json, path: str) -> Proble
         inner = cast("dict[str, Any]", inner).get(segment) if isinstance(inner, dict) else None
     told = explaining.explain(said, here, above)
     shown = said["input"] if item is not None else inner
+    spelled, rest = _written((*paths.parse(path), *where))
+    why = told.why if item is None else f"its item {item + 1} {told.why}"
     return Problem(
-        path=paths.join((*paths.parse(path), *where)),
+        path=spelled,
         rule=told.rule,
-        why=told.why if item is None else f"its item {item + 1} {told.why}",
+        why=f"{rest!r}: {why}" if rest else why,
         remedy=told.remedy,
         value="" if told.rule == "required" else explaining.shown(shown, secret=secret or here.guarded),
     )
+
+
+def _written(segments: tuple[str, ...]) -> tuple[str, str]:
+    """A path as far as one can say it, and the name from where on none can, as a control character in it."""
+    for length in range(len(segments), 0, -1):
+        try:
+            return paths.join(segments[:length]), "".join(segments[length : length + 1])
+        except PathError:
+            continue
+    raise AssertionError("the document itself has a path")
 
 
 def _where(said: ErrorDetails) -> tuple[tuple[str, ...], int | None]:

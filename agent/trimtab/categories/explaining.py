@@ -25,6 +25,7 @@ _UNITS: Final[Mapping[str, str]] = {
     "usd": "USD",
     "MB": "MB",
 }
+MOMENT: Final = "a time with its zone, such as 2026-01-05T09:30:00Z"
 _NEEDED: Final[Mapping[str, str]] = {
     "int": "a whole number",
     "float": "a number",
@@ -36,6 +37,8 @@ _NEEDED: Final[Mapping[str, str]] = {
     "dict": "an object",
     "mapping": "an object",
     "model": "an object",
+    "datetime": MOMENT,
+    "timezone": MOMENT,
 }
 _LENGTHS: Final = {
     "string_too_short": "must have at least {min_length} characters",
