@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -151,3 +152,37 @@ def test_force_and_its_reason_are_shown_by_history(console: Console) -> None:
     said = console("history", "-e", "production")
     assert "the desk asked for it" in said.out
     assert console("set", "notes.a", "2", *PRODUCTION, "--force", " ").code == 2
+
+
+def test_documents_are_brought_to_the_next_version_of_their_schema(console: Console) -> None:
+    Path("one.json").write_text('{"properties": {"size": {"type": "number"}}, "additionalProperties": false}')
+    Path("two.json").write_text('{"properties": {"base": {"maximum": 1}}, "additionalProperties": false}')
+    Path("steps.yaml").write_text("[{version: 2, rename: size, as: base}, {version: 2, convert: base, factor: 0.01}]")
+    words = ("-e", "base", "--reason", "a test")
+    console.done("schema", "put", "signals", "one.json", "--documents", "signals.*", *words)
+    console.done("set", "signals.a.size", "50", *words)
+    console.done("set", "signals.a.size", "20", "-l", "mode=live", *PRODUCTION)
+    assert console("schema", "put", "signals", "two.json", *words).code == 4
+    console.done("schema", "put", "signals", "two.json", "--upgrades", "steps.yaml", *words)
+    assert "1 of 2" in console("registry", "find", "-e", "production", "--type", "signals").out
+    planned = console.done("schema", "upgrade", "signals", "--dry-run")
+    assert [(one["environment"], one["documents"]) for one in planned["upgrades"]] == [
+        ("production", {"signals.a": 1}),
+        ("base", {"signals.a": 1}),
+    ]
+    assert "production: signals.a (version 1) → version 2" in console("schema", "upgrade", "signals", "--dry-run").out
+    assert console("schema", "upgrade", "signals").code == 2, "production needs a reason"
+    done = console.done("schema", "upgrade", "signals", "--reason", "sizes are fractions now")
+    assert [one["environment"] for one in done["committed"]] == ["production", "base"]
+    assert console.done("get", "signals.a.base", "-e", "production", "--label", "bot=mr-eth")["value"] == 0.2
+    assert console.done("get", "signals.a.base", "-e", "staging")["value"] == 0.5
+    said = console("schema", "upgrade", "signals", "--reason", "again")
+    assert said.out == "Every document of signals is written for version 2.\n"
+
+
+def test_steps_that_make_no_sense_are_refused_where_they_are_put(console: Console) -> None:
+    Path("one.json").write_text("{}")
+    Path("steps.json").write_text('[{"version": 2, "rename": "size"}]')
+    words = ("--documents", "signals.*", "-e", "base", "--upgrades", "steps.json", "--json")
+    said = console("schema", "put", "signals", "one.json", *words)
+    assert [(one["path"], one["rule"]) for one in said.error["problems"]] == [("schema.signals.upgrades", "upgrades")]

@@ -42,8 +42,12 @@ def put(
         typer.Option("--version", help="Its number [default: one more if it changed].", metavar="N", min=1),
     ] = None,
     description: Annotated[str, typer.Option("--description", help="What it is for.", metavar="TEXT")] = "",
+    upgrades: Annotated[
+        Path | None,
+        typer.Option("--upgrades", help="Steps that lead to newer versions, as a list: JSON, YAML.", metavar="FILE"),
+    ] = None,
 ) -> None:
-    """Register a schema, or its next version. What is stored for its pattern must fit it already.
+    """Register a schema, or its next version. What is stored for its pattern must fit it already, or be upgraded next.
 
     Drafts 2020-12 and 7 are understood. Nothing is ever fetched: a $ref leads into the same file.
 
@@ -53,6 +57,8 @@ def put(
     with connecting.store(given.directory) as store:
         held = _stored(store, given.where).get(name)
         value = _value(held, documents, text, version, description)
+        if upgrades is not None:
+            value["upgrades"] = load_json(_text(upgrades).encode(), name=str(upgrades))
         with store.edit(
             given.where,
             author=given.who,

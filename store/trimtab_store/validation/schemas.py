@@ -12,6 +12,8 @@ from trimtab.model.canonical import Json
 from trimtab.model.documents import Shape
 from trimtab.model.errors import PathError
 from trimtab.model.problems import Problem
+from trimtab_store.evolution import steps
+from trimtab_store.evolution.steps import UpgradeRefused
 from trimtab_store.validation.json_schema import CompiledSchema, compile_schema
 from trimtab_store.validation.json_schema_faults import SchemaRefused
 
@@ -78,7 +80,7 @@ def schema_of(name: str, value: Json) -> Schema | None:
 
 
 def faults(value: Json, path: str) -> Iterator[Problem]:
-    """What is wrong with the document of a schema beyond its fields: a pattern that names none, a text that is none."""
+    """What is wrong with the document of a schema beyond its fields: a pattern, a text or an upgrade that is none."""
     pattern, text = (value.get("documents"), value.get("text")) if isinstance(value, dict) else (None, None)
     if isinstance(pattern, str) and (fault := _pattern_fault(paths.child(path, "documents"), pattern)) is not None:
         yield fault
@@ -87,6 +89,12 @@ def faults(value: Json, path: str) -> Iterator[Problem]:
             compile_schema(text)
         except SchemaRefused as error:
             yield from error.at(paths.child(path, "text"))
+    upgrades = value.get("upgrades") if isinstance(value, dict) else None
+    try:
+        steps.read(upgrades if isinstance(upgrades, list) else ())
+    except UpgradeRefused as error:
+        why = f"{error.what}: {error.why}"
+        yield Problem(path=paths.child(path, "upgrades"), rule="upgrades", why=why, remedy=error.remedy)
 
 
 def _pattern_fault(path: str, pattern: str) -> Problem | None:
