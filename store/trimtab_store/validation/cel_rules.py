@@ -25,6 +25,10 @@ from trimtab_store.validation.cel_text import Expression
 from trimtab_store.validation.rules import Rule, Seen
 
 MODE: Final = "mode"
+SECONDS: Final = 1.0
+"""Of processor time, for all documents that a rule is asked about at once."""
+_EXCEEDED: Final = "exceeded"
+_SIMPLER: Final = "Make the rule simpler"
 
 
 @dataclass(frozen=True)
@@ -80,44 +84,66 @@ class CelRule:
         if any(map(self._reads_in, seen.changed)):
             found = (document for shape in self.shapes for document in seen.documents(_prefix(shape)))
             concerned.update(filter(self._is_about, found))
+        left = SECONDS
         for document in sorted(concerned):
-            yield from self.judge_one(seen, document)
+            answer = self._answer(seen, document)
+            yield from self._problems(document, answer)
+            left -= float(answer.get("seconds", 0.0))
+            if left < 0:
+                why = f"the rule takes more than {SECONDS:g} s of processor time for all its documents"
+                yield self._problem(document, why, _SIMPLER, "refuse")
+            if left < 0 or _EXCEEDED in answer:
+                return
 
     def judge_one(self, seen: Seen, document: str) -> Iterator[Problem]:
         """What it says to one document: nothing if it holds."""
-        if isinstance(seen.at(document), Absent) and not self.expression.asks_removed:
-            return
-        try:
-            answer = EVALUATOR.ask({"do": "judge", "attempts": self._attempts(seen, document)})
-        except Exceeded as error:
-            yield self._problem(document, f"the rule cannot be evaluated: {error}", "Make the rule simpler", "refuse")
-            return
-        if answer.get("value") is True:
-            return
-        if answer.get("value") is False:
+        return self._problems(document, self._answer(seen, document))
+
+    def _problems(self, document: str, answer: Mapping[str, Any]) -> Iterator[Problem]:
+        if _EXCEEDED in answer:
+            why = f"the rule cannot be evaluated: {answer[_EXCEEDED]}"
+            yield self._problem(document, why, _SIMPLER, "refuse")
+        elif answer.get("value") is False:
             yield self._problem(document, self.message, "")
-        else:
+        elif answer.get("value") is not True:
             yield self._problem(document, *told(answer))
 
-    def _attempts(self, seen: Seen, document: str) -> list[dict[str, Any]]:
+    def _answer(self, seen: Seen, document: str) -> Mapping[str, Any]:
+        """The answer of the first way to see the numbers in which they go together, else that of the first."""
+        if isinstance(seen.at(document), Absent) and not self.expression.asks_removed:
+            return {"value": True}
+        first: Mapping[str, Any] | None = None
+        for question in self._ways(seen, document):
+            try:
+                answer = EVALUATOR.ask(question)
+            except Exceeded as error:
+                return {_EXCEEDED: str(error)}
+            if answer.get("error") != "TypeError":
+                return answer
+            first = first or answer
+        assert first is not None
+        return first
+
+    def _ways(self, seen: Seen, document: str) -> Iterator[dict[str, Any]]:
         """With numbers by their types; if these do not go together, all in doubles; and then as they are stored."""
         schemas = dict(self.schemas)
         values = {"doc": _json(seen.at(document)), "before": _json(seen.before(document))}
         read = {path: _json(seen.at(path)) for path in self.expression.reads}
-        typed = {name: cel_values.typed(value, document, schemas) for name, value in values.items()}
-        read_typed = {path: cel_values.typed(value, path, schemas) for path, value in read.items()}
         words: dict[str, Json] = {
             "labels": {name: seen.labels[name] for name in sorted(self.dimensions) if name in seen.labels},
             "environment": seen.environment,
             "path": document,
             "removed": isinstance(seen.at(document), Absent),
         }
-        ways = (
-            (self.cel, typed, read_typed),
-            (self.expression.in_doubles, cel_values.in_doubles(typed), cel_values.in_doubles(read_typed)),
-            (self.cel, values, read),
-        )
-        return [{"cel": cel, "variables": {**words, **seen_as}, "at": at} for cel, seen_as, at in ways]
+
+        def question(cel: str, variables: dict[str, Json], at: dict[str, Json]) -> dict[str, Any]:
+            return {"do": "judge", "cel": cel, "variables": {**words, **variables}, "at": at}
+
+        typed = {name: cel_values.typed(value, document, schemas) for name, value in values.items()}
+        read_typed = {path: cel_values.typed(value, path, schemas) for path, value in read.items()}
+        yield question(self.cel, typed, read_typed)
+        yield question(self.expression.in_doubles, cel_values.in_doubles(typed), cel_values.in_doubles(read_typed))
+        yield question(self.cel, values, read)
 
     def _is_about(self, document: str) -> bool:
         segments = paths.parse(document)

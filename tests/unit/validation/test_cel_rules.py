@@ -116,6 +116,27 @@ def test_a_rule_that_takes_too_much_refuses_even_if_it_only_warns() -> None:
     )
 
 
+def test_a_rule_that_takes_long_for_each_of_many_documents_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    made = rule("doc.n > 0", "mine.*")
+
+    def slow(question: dict[str, Any]) -> dict[str, Any]:
+        asked.append(question["variables"]["path"])
+        return {"value": True, "seconds": 0.2}
+
+    monkeypatch.setattr(EVALUATOR, "ask", slow)
+    found = ask(made, {}, {"mine": {f"d{n:03}": {"n": n} for n in range(100)}})
+    assert asked == [f"mine.d{n:03}" for n in range(6)]
+    assert [(one.path, one.severity) for one in found] == [("mine.d005", "refuse")]
+    assert "more than 1 s of processor time for all its documents" in found[0].why
+
+
+def test_a_rule_that_takes_too_much_is_not_asked_about_the_next_document() -> None:
+    many = f"[{','.join(['1'] * 200)}]"
+    cel = f"{many}.all(a, {many}.all(b, {many}.all(c, {many}.all(d, true))))"
+    assert len(ask(rule(cel, "mine.*"), {}, {"mine": {"a": {"n": 1}, "b": {"n": 2}}})) == 1
+
+
 def test_only_its_environments_and_modes_are_asked() -> None:
     fields = {"environments": ["production"], "modes": ["live"]}
     for environment, labels, count in [
