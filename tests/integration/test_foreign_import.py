@@ -154,6 +154,7 @@ def test_a_live_bot_is_imported_only_where_its_limits_are_set(cli: Console) -> N
         (("freqtrade", "missing.json", "--bot", BOT), 2, "missing.json"),
         (("hummingbot", "config.json", "--bot", BOT), 4, "config.json, line"),
         (("config.json", "--bot", BOT), 2, "files of other programs"),
+        (("freqtrade", "config.json", "--bot", BOT, "--template", "no/such/folder.j2"), 2, "folder.j2"),
     ],
 )
 def test_what_cannot_be_done_is_said(cli: Console, words: tuple[str, ...], code: int, said: str) -> None:

@@ -178,7 +178,6 @@ mqtt_bridge:
   mqtt_ssl: false
   mqtt_autostart: yes
 send_error_logs: true
-previous_strategy:
 db_mode:
   db_engine: postgresql
   db_host: 127.0.0.1
@@ -196,15 +195,7 @@ gateway:
   gateway_api_host: localhost
   gateway_api_port: '15889'
   gateway_use_ssl: false
-certs_path: /opt/bot/certs
 anonymized_metrics_mode: {}
-command_shortcuts:
-- command: spreads
-  help: Set bid and ask spread
-  arguments:
-  - Bid Spread
-  output:
-  - config bid_spread $1
 rate_oracle_source:
   name: coin_gecko
   extra_tokens: []
@@ -235,6 +226,23 @@ market_data_collection:
 
 HUMMINGBOT: Final = {
     "client": _CLIENT,
+    "client of years ago": """
+instance_id: 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567
+log_level: NETWORK
+kill_switch_mode: {}
+previous_strategy: conf_pure_mm_1.yml
+telegram_mode:
+  telegram_token: '123456789:AAabcdefghijklmnopqrstuvwxyz012345'
+  telegram_chat_id: '-5001'
+certs_path: /opt/bot/certs
+command_shortcuts:
+- command: spreads
+  help: Set bid and ask spread
+  arguments:
+  - Bid Spread
+  output:
+  - config bid_spread $1
+""",
     "strategy with a template": """
 ########################################################
 ###       a strategy of the first generation         ###
@@ -280,10 +288,10 @@ risk_factor: 0.75
 min_spread: 1.0e-05
 order_levels_mode: {}
 order_override: null
+order_refresh_time: 35.0
 hanging_orders_mode:
   hanging_orders_cancel_pct: 8.5
 should_wait_order_cancel_confirmation: true
-started: 2026-01-05
 """,
     "strategy on two exchanges": """
 strategy: cross_exchange_market_making
@@ -291,7 +299,10 @@ maker_market: kucoin
 taker_market: binance
 maker_market_trading_pair: SOL-USDT
 taker_market_trading_pair: SOL-USDT
-order_refresh_mode: {active_order_refresh_duration: 60.0, cancel_order_threshold: 0.05}
+min_profitability: 0.35
+order_amount: 1.5
+adjust_order_enabled: yes
+order_refresh_mode: {cancel_order_threshold: 0.05, limit_order_min_expiration: 120.0}
 conversion_rate_mode: {}
 slippage_buffer: 4.5
 """,
@@ -319,8 +330,6 @@ script_file_name: v2_with_controllers.py
 controllers_config:
 - conf_market_making.pmm_simple_1.yml
 - conf_directional.bollinger_1.yml
-candles_config: []
-markets: {}
 max_global_drawdown_quote: null
 max_controller_drawdown_quote: 35.5
 """,
@@ -330,7 +339,6 @@ controller_name: pmm_simple
 controller_type: market_making
 total_amount_quote: 750
 manual_kill_switch: false
-candles_config: []
 connector_name: binance_perpetual
 trading_pair: SOL-USDT
 buy_spreads:
@@ -360,10 +368,18 @@ initial_positions:
 id: grid
 controller_name: quantum_grid_allocator
 controller_type: generic
-portfolio_allocation: {SOL: 0.5, "1INCH": 0.25, 'NO': 0.25, "1.5": {}}
+portfolio_allocation: {SOL: 0.5, "1INCH": 0.25, 'NO': 0.2}
 connector_name: binance
 interval: 1s
+grid_range: 1.5e-03
+max_open_orders: 1_0
+""",
+    "what YAML makes hard": """
+controller_name: our_own
+candles_config: []
+markets: {binance: [], "1.5": {}}
 note: 1e3
+started: 2026-01-05
 clock: '16:00:00'
 answer: 'yes'
 escapes: "tab\\there \\"quoted\\" 'so' \\\\ \\u00e9 \\U0001F600 \\x7f \\u2028 end"

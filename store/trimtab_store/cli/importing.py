@@ -126,6 +126,10 @@ def _import_foreign(given: Importing, program: str, file: Path) -> None:
         )
     if not given.as_json:
         _print(made)
+    if (
+        given.template is not None and not given.dry_run
+    ):  # first, for what cannot be written is no reason once committed
+        write_file(given.template, foreign.template(project, name).encode())
     with connecting.writer(given.directory) as writer:
         if given.dry_run:
             with writer.validate(given.where, author=given.who, expect=given.expect, force=given.force) as check:
@@ -142,8 +146,6 @@ def _import_foreign(given: Importing, program: str, file: Path) -> None:
             force=given.force,
         ) as edit:
             made.apply(edit)
-        if given.template is not None:
-            write_file(given.template, foreign.template(project, name).encode())
         tell(edit.committed, given, _told(made))
 
 
