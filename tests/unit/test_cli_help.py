@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,3 +94,15 @@ def test_the_help_names_every_exit_code(capsys: pytest.CaptureFixture[str]) -> N
     said = " ".join(capsys.readouterr().out.split())
     assert "Exit codes: 0 done, 1 internal, 2 usage, 3 not found, 4 refused by validation, 5 conflict," in said
     assert said.endswith("8 committed but not yet served everywhere, 9 awaiting approval.")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "registry.md"
+TYPED = [line for line in PAGE.read_text().splitlines() if line.startswith("trimtab ")]
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_what_the_page_of_the_registry_shows_can_be_typed(line: str) -> None:
+    typed = shlex.split(line)
+    words = max((one for one in COMMANDS if tuple(typed[: len(one)]) == one), key=len)
+    with COMMANDS[words].make_context(words[-1], typed[len(words) :]) as context:
+        assert context.params
