@@ -87,7 +87,7 @@ def test_a_template_of_ones_own_is_inherited_listed_and_used(console: Console, t
     assert put(console, tmp_path)["template"] == "small"
     listed = console.done("template", "list", *STAGING)["templates"]
     origins = {one["name"]: one["origin"] for one in listed}
-    assert (origins["small"], origins["bot_scalper_paper"]) == ("staging", "built in")
+    assert (origins["small"], origins["bot_scalper_paper"]) == ("base", "built in")
     console.done("template", "new", "small", "x-1", "--set", "exchange=hyperliquid", *STAGING)
     assert read(console, "strategy.x-1.name", "staging") == "x-1 on hyperliquid"
     assert console("template", "show", "small").code == 3
@@ -108,6 +108,8 @@ def test_a_template_that_contradicts_itself_or_takes_a_built_in_name_is_not_put(
 def test_a_default_that_an_environment_changes_counts_there(console: Console, tmp_path: Path) -> None:
     put(console, tmp_path)
     console.done("set", "template.small.defaults.stop_loss", "0.01", *STAGING)
+    shown = console.done("template", "show", "small", *STAGING)
+    assert (shown["origin"], shown["defaults"]["stop_loss"]) == ("base, staging", 0.01)
     for environment, expected in (("staging", 0.01), ("testing", 0.02)):
         words = ("template", "new", "small", "x", "--set", "exchange=hyperliquid", "--dry-run", "-e", environment)
         assert console.done(*words)["documents"]["strategy.x"]["parameters"]["stop_loss"] == expected

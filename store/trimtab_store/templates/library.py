@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from trimtab import categories
 from trimtab.model import paths
@@ -16,6 +16,9 @@ from trimtab_store.templates import built_in, definition
 from trimtab_store.templates.definition import CATEGORY
 from trimtab_store.templates.template import ID, Instance, Template
 
+STORED: Final = "stored"
+"""The origin of a template of which nothing else is known."""
+
 
 class TemplateNotFound(NotFoundError):
     """No template has this name."""
@@ -27,15 +30,16 @@ class Templates:
     """Finds templates by name, category and tag, and makes instances of them.
 
     `stored` are the documents `template.<name>` of one environment by name; one of them hides the built-in template of
-    its name. One that is broken is in `broken`, and is refused only when it is asked for.
+    its name. One that is broken is in `broken`, and is refused only when it is asked for. `origins` says where each of
+    them comes from.
     """
 
-    def __init__(self, stored: Mapping[str, Json] | None = None, *, environment: str = "") -> None:
+    def __init__(self, stored: Mapping[str, Json] | None = None, origins: Mapping[str, str] | None = None) -> None:
         self._stored: dict[str, Template] = {}
         self.broken: dict[str, tuple[Problem, ...]] = {}
         for name, found in (stored or {}).items():
             try:
-                self._stored[name] = definition.read(found, name, origin=environment)
+                self._stored[name] = definition.read(found, name, origin=(origins or {}).get(name, STORED))
             except DocumentsRefused as error:
                 self.broken[name] = error.problems
 
@@ -44,7 +48,11 @@ class Templates:
         """The built-in templates and those that an environment's common layer holds or inherits."""
         found = queries.document(environment, CATEGORY).value
         stored = thaw(found) if isinstance(found, Document) else {}
-        return cls(stored if isinstance(stored, dict) else {}, environment=environment)
+        holders: dict[str, dict[str, None]] = {}
+        for item in queries.items(environment, CATEGORY):
+            if not item.layer and len(segments := paths.parse(item.path)) > 1:
+                holders.setdefault(segments[1], {})[item.environment] = None
+        return cls(stored if isinstance(stored, dict) else {}, {name: ", ".join(one) for name, one in holders.items()})
 
     @property
     def names(self) -> tuple[str, ...]:

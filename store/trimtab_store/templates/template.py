@@ -53,7 +53,7 @@ class Template:
 
     A parameter is `required` (without a default, it must be given), `optional` (left out where it is not given),
     `customizable` (with a default that an instance may replace), or else fixed: its default always counts. `origin` is
-    `BUILT_IN`, or the environment that it is stored in.
+    `BUILT_IN`, or the environments that hold a part of it.
     """
 
     name: str

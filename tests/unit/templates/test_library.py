@@ -12,7 +12,7 @@ from trimtab_store.templates.library import check_name, path_of
 
 
 def test_a_template_of_an_environment_stands_beside_the_built_in_ones() -> None:
-    library = Templates({"small": small()}, environment="base")
+    library = Templates({"small": small()}, {"small": "base"})
     assert {"small", "mev_strict"} < set(library.names)
     assert (library["small"].origin, library["mev_strict"].origin) == ("base", "built in")
     assert "strategy.x" in library.new("small", "x", {"exchange": "binance"}).documents
@@ -28,8 +28,8 @@ def test_a_broken_template_is_told_of_and_hides_no_other() -> None:
 
 
 def test_a_template_of_an_environment_hides_the_built_in_one_of_its_name_but_none_is_put_so() -> None:
-    library = Templates({"mev_strict": small(name="mev_strict")}, environment="base")
-    assert library["mev_strict"].origin == "base"
+    library = Templates({"mev_strict": small(name="mev_strict")})
+    assert library["mev_strict"].origin == "stored"
     with pytest.raises(UsageError, match="is a built-in template"):
         check_name("mev_strict")
     check_name("mev_strict_2")
