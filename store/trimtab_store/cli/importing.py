@@ -19,7 +19,7 @@ from trimtab_store.cli.arguments import format_of, read_file, write_file
 from trimtab_store.cli.command import command
 from trimtab_store.cli.output import print_json, print_lines, print_table
 from trimtab_store.cli.telling import some, tell
-from trimtab_store.foreign import Held, Import
+from trimtab_store.foreign import Held, Import, Project
 from trimtab_store.foreign.returning import CATEGORY
 from trimtab_store.foreign.secrets import REFERENCE
 from trimtab_store.store import Store
@@ -107,39 +107,26 @@ def _import_export(given: Importing, file: Path, form: str) -> None:
 
 def _import_foreign(given: Importing, program: str, file: Path) -> None:
     project = foreign.project(program)
-    if not given.bot:
-        raise SettingError("No bot is named", "what is imported belongs to one", "Add --bot ID")
-    if given.secrets not in {"keep-out", "refuse"}:
-        raise UsageError(f"--secrets {given.secrets[:40]} is refused", "", "Write keep-out or refuse")
-    why, text = given.reason if given.dry_run else given.why(given.where), read_file(file)
-    name = given.named or (file.stem if str(file) != "-" else project.name)
-    with connecting.store(given.directory) as store:
-        made = foreign.plan(
-            project,
-            text,
-            str(file),
-            bot=given.bot,
-            file=name,
-            strategy=given.strategy or "",
-            held=_held(store, given.where, given.bot),
-            keep=cast("Literal['keep-out', 'refuse']", given.secrets),
-        )
+    if not given.dry_run:
+        given.why(given.where)
+    made = _planned(given, project, file)
     if not given.as_json:
         _print(made)
-    if (
-        given.template is not None and not given.dry_run
-    ):  # first, for what cannot be written is no reason once committed
-        write_file(given.template, foreign.template(project, name).encode())
+    if given.dry_run:
+        with (
+            connecting.writer(given.directory) as writer,
+            writer.validate(given.where, author=given.who, expect=given.expect, force=given.force) as check,
+        ):
+            made.apply(check)
+        _tell_checked(check.result, given, _told(made))
+        return
+    if given.template is not None:  # before the commit: a name that cannot be written stops both
+        write_file(given.template, foreign.template(project, made.file).encode())
     with connecting.writer(given.directory) as writer:
-        if given.dry_run:
-            with writer.validate(given.where, author=given.who, expect=given.expect, force=given.force) as check:
-                made.apply(check)
-            _tell_checked(check.result, given, _told(made))
-            return
         with writer.edit(
             given.where,
             author=given.who,
-            reason=why,
+            reason=given.reason,
             expect=given.expect,
             idempotency_key=given.key,
             urgent=given.urgent,
@@ -147,6 +134,26 @@ def _import_foreign(given: Importing, program: str, file: Path) -> None:
         ) as edit:
             made.apply(edit)
         tell(edit.committed, given, _told(made))
+
+
+def _planned(given: Importing, project: Project, file: Path) -> Import:
+    """How a file would be imported; raises `SettingError` or `UsageError` for options that do not say it."""
+    if not given.bot:
+        raise SettingError("No bot is named", "what is imported belongs to one", "Add --bot ID")
+    if given.secrets not in {"keep-out", "refuse"}:
+        raise UsageError(f"--secrets {given.secrets[:40]} is refused", "", "Write keep-out or refuse")
+    text = read_file(file)
+    with connecting.store(given.directory) as store:
+        return foreign.plan(
+            project,
+            text,
+            str(file),
+            bot=given.bot,
+            file=given.named or (file.stem if str(file) != "-" else project.name),
+            strategy=given.strategy or "",
+            held=_held(store, given.where, given.bot),
+            keep=cast("Literal['keep-out', 'refuse']", given.secrets),
+        )
 
 
 def _held(store: Store, environment: str, bot: str) -> Held:
