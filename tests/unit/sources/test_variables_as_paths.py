@@ -101,6 +101,10 @@ def test_a_name_without_prefix_that_means_nothing_to_us_is_passed_over_and_told(
     assert assigned(of_process(variables, [PREFIX]), KNOWN, [PREFIX]) == ([], ["DATA_DIR", "SYSTEM_ROOT"])
 
 
+def test_what_configures_us_is_never_looked_at_whatever_the_prefix() -> None:
+    assert list(of_process({"TRIMTAB_TRADING_MAX_DAILY_LOSS": "5"}, ["TRIMTAB_"])) == []
+
+
 def test_the_longest_prefix_counts() -> None:
     variables = {"Q_EU_TRADING_MAX_DAILY_LOSS": "5"}
     (one,) = assigned(of_process(variables, ["Q_", "Q_EU_"]), KNOWN, ["Q_", "Q_EU_"])[0]
