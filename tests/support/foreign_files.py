@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from functools import lru_cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -466,6 +468,8 @@ def rendered(program: str, view: View, file: str = "file") -> bytes:
 
 @lru_cache
 def _template(program: str, file: str) -> Template:
-    path = Path(mkdtemp(prefix="trimtab-template-")) / "bot.j2"
+    folder = mkdtemp(prefix="trimtab-template-")
+    atexit.register(shutil.rmtree, folder)
+    path = Path(folder) / "bot.j2"
     path.write_text(foreign.template(foreign.project(program), file))
     return Template(path)
