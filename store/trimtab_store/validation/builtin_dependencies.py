@@ -39,11 +39,11 @@ class Dependencies(BuiltInRule):
         """What changed metadata declares, and what documents that go away leave behind."""
         gone: set[str] = set()
         for document in seen.changed:
-            after, before = seen.at(document), seen.before(document)
+            after = seen.at(document)
             if is_metadata(document):
-                if declared(after) != declared(before):
+                if declared(after) != declared(seen.before(document)):
                     yield from self._declared(seen, document)
-            elif isinstance(after, Absent) and not isinstance(before, Absent):
+            elif isinstance(after, Absent) and not isinstance(seen.before(document), Absent):
                 gone.add(document)
         if gone:
             yield from self._left_behind(seen, gone)

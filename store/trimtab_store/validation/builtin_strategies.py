@@ -138,6 +138,8 @@ def permitted_by(limits: Json | Absent, limit: str) -> Decimal | None:
 def _is_tighter(before: Json | Absent, after: Json | Absent) -> bool:
     """Whether some limit is lower than it was, or is one now."""
     for limit in RISKS.values():
+        if not isinstance(before, Absent) and part(before, limit) == part(after, limit):
+            continue
         old, new = permitted_by(before, limit), permitted_by(after, limit)
         if new is not None and (old is None or new < old):
             return True
