@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from trimtab.model import layers, structure
@@ -11,7 +12,7 @@ from trimtab.model.errors import StructureRefused, UsageError
 from trimtab.model.resolution import check_conflicts
 from trimtab.model.states import State
 from trimtab.model.structure import Forest
-from trimtab_store import reading, sizes
+from trimtab_store import guards, reading, sizes
 from trimtab_store.database import Connection
 from trimtab_store.editing import Request
 from trimtab_store.operations import EVERYTHING
@@ -31,9 +32,9 @@ def create(name: str, parent: str | None, dimensions: Sequence[str] | None, *, a
     return _request(StructureEdit(name, parent, declared), author, reason)
 
 
-def reparent(name: str, parent: str | None, *, author: str, reason: str) -> Request:
+def reparent(name: str, parent: str | None, *, author: str, reason: str, force: str | None = None) -> Request:
     """The request that makes an environment inherit from another, or from none."""
-    return _request(StructureEdit(name, parent), author, reason)
+    return replace(_request(StructureEdit(name, parent), author, reason), force=force).check()
 
 
 def declare(name: str, dimensions: Sequence[str], *, author: str, reason: str) -> Request:
@@ -65,7 +66,7 @@ def plan(connection: Connection, request: Request, inspector: Inspector | None =
             name: Sides(*(reading.state_of(forest.lineage(name), items) for forest in forests)) for name in reached
         }
         deltas = {name: checksum_delta(sides) for name, sides in lines.items()}
-        warnings = _check(wanted.environment, lines, inspector or Inspector(), request.author)
+        warnings = _check(wanted.environment, lines, inspector or Inspector(), request)
     return Plan(
         request=request,
         head=head,
@@ -95,7 +96,7 @@ def check_line(state: State) -> None:
         check_conflicts(state, item.environment, item.layer, item.path)
 
 
-def _check(environment: str, lines: Mapping[str, Sides], inspector: Inspector, author: str) -> tuple[str, ...]:
+def _check(environment: str, lines: Mapping[str, Sides], inspector: Inspector, request: Request) -> tuple[str, ...]:
     """Check lines whose readers see something else as a whole; what there is to warn of."""
     for sides in lines.values():
         check_line(sides.after)
@@ -103,7 +104,10 @@ def _check(environment: str, lines: Mapping[str, Sides], inspector: Inspector, a
     if not inspector.looks:
         return ()
     held = {item.path for sides in lines.values() for side in (sides.before, sides.after) for item in side.items()}
-    return inspector.inspect_lines(Subject(environment, lines, (), sorted(held))).warnings(author)
+    warnings = inspector.inspect_lines(Subject(environment, lines, (), sorted(held))).warnings(request.author)
+    if inspector.rules is not None and request.force is None:
+        guards.check_structure(environment, lines)
+    return warnings
 
 
 def _apply(forest: Forest, request: Request, wanted: StructureEdit, *, creates: bool) -> tuple[Request, Forest]:
@@ -121,9 +125,7 @@ def _apply(forest: Forest, request: Request, wanted: StructureEdit, *, creates: 
         raise StructureRefused(f"{name!r} cannot declare dimensions", "only a root does", "Declare them at the root")
     after = forest.with_environment(name, wanted.parent, dimensions)
     complete = StructureEdit(name, wanted.parent, dimensions or ())
-    return Request(
-        environment=request.environment, author=request.author, reason=request.reason, kind=_KIND, structure=complete
-    ), after
+    return replace(request, structure=complete), after
 
 
 def _checksum(connection: Connection, parent: str | None) -> int:

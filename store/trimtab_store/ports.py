@@ -150,7 +150,9 @@ class Writer(Protocol):
         """Create an environment: a root that declares dimensions, or one that inherits from `parent`."""
         ...
 
-    def reparent_environment(self, name: str, parent: str | None, *, author: str, reason: str = "") -> Committed:
+    def reparent_environment(
+        self, name: str, parent: str | None, *, author: str, reason: str = "", force: str | None = None
+    ) -> Committed:
         """Make an environment inherit from another, or from none."""
         ...
 

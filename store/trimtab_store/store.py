@@ -259,9 +259,13 @@ class Store:
         request = environments.create(name, parent, dimensions, author=author, reason=reason)
         return self._structure(request, creates=True)
 
-    def reparent_environment(self, name: str, parent: str | None, *, author: str, reason: str = "") -> Committed:
+    def reparent_environment(
+        self, name: str, parent: str | None, *, author: str, reason: str = "", force: str | None = None
+    ) -> Committed:
         """Make an environment inherit from another, or from none."""
-        return self._structure(environments.reparent(name, parent, author=author, reason=reason), creates=False)
+        return self._structure(
+            environments.reparent(name, parent, author=author, reason=reason, force=force), creates=False
+        )
 
     def declare_dimensions(self, root: str, dimensions: Sequence[str], *, author: str, reason: str = "") -> Committed:
         """Declare the dimensions of a tree at its root, least specific first."""
@@ -335,10 +339,6 @@ class Store:
         """The environments and what they inherit from."""
         return self.queries.forest()
 
-    def get(self, path: str, environment: str, labels: Mapping[str, str] | None = None, as_of: AsOf = None) -> Found:
-        """The value at a path for a reader with these labels."""
-        return self.queries.get(path, environment, labels, as_of)
-
     def registry(self, environment: str) -> Registry:
         """The documents of an environment, with their metadata and dependencies."""
         return self.database.snapshot(lambda inside: registry_reading.registry(inside, environment))
@@ -346,6 +346,10 @@ class Store:
     def registered(self, environment: str, path: str) -> Shown:
         """Everything about the document that a path belongs to: when it came and changed, and what is wrong now."""
         return self.database.snapshot(lambda inside: registry_reading.show(inside, environment, path))
+
+    def get(self, path: str, environment: str, labels: Mapping[str, str] | None = None, as_of: AsOf = None) -> Found:
+        """The value at a path for a reader with these labels."""
+        return self.queries.get(path, environment, labels, as_of)
 
     def explain(
         self, path: str, environment: str, labels: Mapping[str, str] | None = None, as_of: AsOf = None

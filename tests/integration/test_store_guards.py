@@ -169,4 +169,20 @@ def test_the_first_items_of_an_environment_loosen_nothing(store: Store) -> None:
         write(store, {LEVERAGE: 900.0})
 
 
+def test_another_parent_does_not_empty_an_environment_or_loosen_its_limits_by_the_way(store: Store) -> None:
+    write(store, {LEVERAGE: 1.0, "notes.a": 1}, "base")
+    store.create_environment("loose", author="ada")
+    write(store, {LEVERAGE: 90.0, "notes.a": 2}, "loose")
+    with pytest.raises(DocumentsRefused, match="would leave production empty"):
+        store.reparent_environment("production", None, author="ada")
+    write(store, {"notes.b": 1})
+    with pytest.raises(DocumentsRefused) as refused:
+        store.reparent_environment("production", "loose", author="ada")
+    assert needs_force(refused.value.problems) == {("guard-risk", LEVERAGE)}
+    done = store.reparent_environment("production", "loose", author="ada", force="it trades there now")
+    assert store.history.environment("production", limit=1)[0].force == "it trades there now"
+    assert done.revision == store.history.environment("production", limit=1)[0].position.revision
+    store.reparent_environment("testing", "loose", author="ada")  # it holds nothing of its own
+
+
 EMPTY = b'{"trimtab": 1, "environment": "production", "layers": {}}'

@@ -341,7 +341,7 @@ def test_environments_inherit_and_move(store: Store) -> None:
     store.create_environment("paper", parent="production", author="test")
     assert thaw(store.get("a.b", "paper").value) == 1
     store.create_environment("other", author="test", dimensions=["mode"])
-    store.reparent_environment("paper", "other", author="test")
+    store.reparent_environment("paper", "other", author="test", force="nothing is to be left")
     assert thaw(store.queries.document("paper").value) == {}
     assert store.forest().lineage("paper").dimensions == ("mode",)
     assert store.queries.forest(as_of=5).lineage("paper").environments == ("base", "production", "paper")

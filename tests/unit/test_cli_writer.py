@@ -132,7 +132,7 @@ CALLS: list[tuple[tuple[str, ...], tuple[Any, ...]]] = [
     ((*FILE, *GUARDS), ("import", b"anything", "yaml", {**GUARDED, "environment": "staging"})),
     (("env", "create", "x", "--parent", "base"), ("create", "x", {**SIGNED, "parent": "base", "dimensions": None})),
     (("env", "create", "x", "--dimension", "bot"), ("create", "x", {**SIGNED, "parent": None, "dimensions": ["bot"]})),
-    (("env", "inherit", "x", "-"), ("reparent", "x", None, SIGNED)),
+    (("env", "inherit", "x", "-"), ("reparent", "x", None, {**SIGNED, "force": None})),
     (("env", "dimensions", "base", "mode", "bot"), ("dimensions", "base", ["mode", "bot"], SIGNED)),
     (("epoch", "declare", "--from", "6"), ("epoch", 6, {**SIGNED, "lost": "", "above": None})),
 ]  # fmt: skip

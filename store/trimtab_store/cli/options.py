@@ -43,6 +43,10 @@ Above: TypeAlias = Annotated[
         "--above", help="The highest revision known anywhere, where Redis cannot be asked.", metavar="REVISION", min=0
     ),
 ]
+Force: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--force", help="Pass over guards, for this reason; the audit keeps it.", metavar="REASON"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,10 +172,7 @@ class Replacing(Place, Committing):
     urgent: Annotated[
         bool, typer.Option("--urgent", help="Agents that hold back a revision serve it all the same.")
     ] = False
-    force: Annotated[
-        str | None,
-        typer.Option("--force", help="Pass over guards, for this reason; the audit keeps it.", metavar="REASON"),
-    ] = None
+    force: Force = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,6 +75,7 @@ def inherit(
     name: Name,
     parent: Annotated[str, typer.Argument(metavar="PARENT", help="The new parent; - for none.")],
     given: options.Committing,
+    force: options.Force = None,
 ) -> None:
     """Make an environment inherit from another.
 
@@ -82,7 +83,8 @@ def inherit(
     """
     why = given.why(name)
     with connecting.writer(given.directory) as writer:
-        done = writer.reparent_environment(name, None if parent == "-" else parent, author=given.who, reason=why)
+        following = None if parent == "-" else parent
+        done = writer.reparent_environment(name, following, author=given.who, reason=why, force=force)
         tell(done, given)
 
 

@@ -23,12 +23,7 @@ def upgrade(
     given: options.Committing,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, commit nothing.")] = False,
-    force: Annotated[
-        str | None,
-        typer.Option(
-            "--force", help="Although running agents cannot read it: why. The audit keeps it.", metavar="REASON"
-        ),
-    ] = None,
+    force: options.Force = None,
 ) -> None:
     """Bring every document of a schema to its newest version: one audited revision for each environment.
 

@@ -11,10 +11,11 @@ from trimtab.model.items import LeafEdit
 from trimtab.model.problems import DocumentsRefused, Problem
 from trimtab_store.database import Connection
 from trimtab_store.guards import counting, names, removal, risk, understanding
+from trimtab_store.guards.structure import check as check_structure
 from trimtab_store.guards.thresholds import CONFIG, Thresholds
 from trimtab_store.validation.sides import Sides
 
-__all__ = ["CONFIG", "check"]
+__all__ = ["CONFIG", "check", "check_structure"]
 
 
 def check(connection: Connection, environment: str, sides: Mapping[str, Sides], edits: Sequence[LeafEdit]) -> bool:

@@ -55,6 +55,24 @@ def judge(environment: str, sides: Sides, edits: Sequence[LeafEdit], thresholds:
                     break
 
 
+def judge_all(sides: Sides, thresholds: Thresholds) -> Iterator[Problem]:
+    """The limits of a whole line that readers of some layer would see loosened too far, each with one of them."""
+    for path in sorted({item.path for item in sides.before.items() if direction(item.path) is not None}):
+        for selector in sorted({layers.COMMON, *_selectors(sides, path)}):
+            seen = dict(selector.labels)
+            why = _loosened(sides, seen, path, thresholds.max_risk_factor)
+            if why:
+                yield Problem(
+                    path=path,
+                    rule="guard-risk",
+                    why=why,
+                    remedy=REMEDY,
+                    environment=sides.after.lineage.environment,
+                    labels=seen,
+                )
+                break
+
+
 def _limits(environment: str, sides: Sides, edit: LeafEdit) -> set[str]:
     """The limits that an edit may change: its own path, or what a tombstone masked there or masks now."""
     found = {edit.path}
