@@ -24,7 +24,7 @@ from trimtab_store.store import Store
 
 FILES = 1_000
 LIMIT_SECONDS = 5.0
-PEER_SECONDS = 60.0
+PEER_SECONDS = 30.0
 WORDS = Request(environment="", author="bench", reason="measured")
 PEERS = Path(__file__).parents[1] / ".cache" / "peers" / "bin" / "python"
 OMEGACONF = """

@@ -50,14 +50,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentPlan:
-    """What would change in one environment. `left` counts what it holds and the files do not, and keeps."""
+    """What would change in one environment, to bring it to `target`. `left` counts what else it holds and keeps."""
 
     name: str
     parent: str | None
     dimensions: tuple[str, ...] | None
     creates: bool
     differences: tuple[Difference, ...]
-    origins: Mapping[Place, Origin]
+    target: Target
     left: int
     request: Request
     warnings: tuple[str, ...] = ()
@@ -66,6 +66,10 @@ class EnvironmentPlan:
     def changes(self) -> bool:
         """Whether there is anything to commit."""
         return self.creates or bool(self.differences)
+
+    def origin(self, one: Difference) -> Origin | None:
+        """Where a new value comes from; None for what is removed."""
+        return self.target.origin((one.layer, one.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +207,13 @@ class _Each:
             for one in plan.edits
         )
         gone = {(one.layer, one.path) for one in differences if one.new is None}
-        origins = {(one.layer, one.path): target.origin((one.layer, one.path)) for one in differences}
         return EnvironmentPlan(
             name=files.name,
             parent=files.parent,
             dimensions=files.dimensions,
             creates=creates,
             differences=differences,
-            origins={place: origin for place, origin in origins.items() if origin},
+            target=target,
             left=len(held.keys() - target.items.keys() - gone),
             request=plan.request,
             warnings=plan.warnings,

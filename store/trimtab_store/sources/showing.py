@@ -32,7 +32,7 @@ def environment_to_dict(plan: EnvironmentPlan) -> dict[str, Json]:
     return {
         "environment": plan.name,
         "creates": plan.creates,
-        "differences": [row(one, plan.origins.get((one.layer, one.path))) for one in plan.differences],
+        "differences": [row(one, plan.origin(one)) for one in plan.differences],
         "left": plan.left,
         "warnings": list(plan.warnings),
     }
