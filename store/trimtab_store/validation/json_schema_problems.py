@@ -13,6 +13,8 @@ from typing import Final, TypeAlias, cast
 
 import jsonschema_rs
 
+from trimtab.categories import hints
+from trimtab.categories.fields import Place
 from trimtab.model import paths
 from trimtab.model.canonical import Json
 from trimtab.model.errors import PathError, nearest
@@ -54,6 +56,8 @@ _PLAIN: Final = {
     "not": ("not", "it is what must not stand here"),
     "unevaluatedItems": ("length", "it has more elements than the schema knows"),
 }
+_BOUNDS: Final = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
+_NUMBERS: Final = frozenset({"integer", "number"})
 _TYPES: Final = {"object": "an object", "array": "an array", "integer": "an integer", "null": "null"}
 _UNKNOWN: Final = {"additionalProperties", "unevaluatedProperties"}
 _BRANCHES: Final = {"anyOf", "oneOf"}
@@ -109,8 +113,11 @@ class Account:
             rule, why = _PLAIN.get(name, (name, f"it breaks the schema's {name}"))
         if self._is_masked(steps):
             return self._problem(steps, rule, why, value=MASK)
-        if name in {"maximum", "exclusiveMaximum"} and (unit := _in_units(self._unit(steps), value)):
-            rule, why = "unit", unit
+        place = _place(self._graph.reaching(steps))
+        if name in _BOUNDS and (hint := hints.of_number(value, place)):
+            rule, why = "unit", hint
+        elif name == "type" and _NUMBERS.intersection(cast("list[str]", error.kind.value)):
+            remedy = hints.of_writing(value, place)
         shown = "" if name == "falseSchema" else _short(value)
         return self._problem(steps, rule, why, remedy, shown)
 
@@ -138,9 +145,6 @@ class Account:
         """Whether a schema of this place, of one above it or of one below it says that it is secret."""
         above = (node for length in range(len(steps) + 1) for node in self._graph.reaching(steps[:length]))
         return any(node.is_secret for node in above) or _holds_secret(self._graph.reaching(steps))
-
-    def _unit(self, steps: Steps) -> str:
-        return next((node.unit for node in self._graph.reaching(steps) if node.unit), "")
 
     def _problem(self, steps: Steps, rule: str, why: str, remedy: str = "", value: str = "") -> Problem:
         """A problem at the deepest place that a path can name; what lies in an array is told in words."""
@@ -193,11 +197,14 @@ def _holds_secret(nodes: list[Node]) -> bool:
     return False
 
 
-def _in_units(unit: str, value: Json) -> str:
-    """Why a number is too large, in its unit; nothing if the plain sentence says it as well."""
-    if unit == "ratio" and isinstance(value, int | float) and value > 1:
-        return f"{_short(value)} is no ratio: ratios are fractions of 1, {_short(value)} % is {value / 100:g}"
-    return ""
+def _place(nodes: list[Node]) -> Place:
+    """What the schemas of one place say of a number, as the built-in categories say it."""
+    bounds: dict[str, Json] = {}
+    for node in nodes:
+        for keyword, bound in _BOUNDS.items():
+            if keyword in node.schema:
+                bounds.setdefault(bound, node.schema[keyword])
+    return Place(unit=next((node.unit for node in nodes if node.unit), None), bounds=bounds)
 
 
 def _types(names: list[str]) -> str:

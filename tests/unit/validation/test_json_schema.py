@@ -54,7 +54,7 @@ def test_a_valid_document_has_no_problems() -> None:
     [
         ({"size": 0.5}, "strategy_params.mm.size (is 0.5): it must be at least 1"),
         ({"size": 10.5}, "strategy_params.mm.size (is 10.5): it must be at most 10"),
-        ({"size": "1"}, 'strategy_params.mm.size (is "1"): it must be a number'),
+        ({"size": "1"}, 'strategy_params.mm.size (is "1"): it must be a number. Write 1 without quotes'),
         (
             {"timeframe": "15min"},
             'strategy_params.mm.timeframe (is "15min"): it must be one of "1m", "5m", "15m". Did you mean 15m?',
@@ -139,16 +139,33 @@ def test_the_nearest_of_several_forms_is_told() -> None:
         {"properties": {"kind": {"const": "market"}}, "maxProperties": 1},
     ]
     assert told({"oneOf": forms}, {"kind": "limit", "price": "9"}) == [
-        'strategy_params.mm.price (is "9"): it must be a number'
+        'strategy_params.mm.price (is "9"): it must be a number. Write 9 without quotes'
     ]
 
 
 def test_a_ratio_may_have_a_bound_of_its_own() -> None:
     schema = {"x-unit": "ratio", "maximum": 2}
     assert told(schema, 2) == []
-    assert told(schema, 250) == [
-        "strategy_params.mm (is 250): 250 is no ratio: ratios are fractions of 1, 250 % is 2.5"
-    ]
+    assert told(schema, 150) == ["strategy_params.mm (is 150): 150 is no ratio: ratios are fractions of 1"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        ({"x-unit": "ms", "minimum": 50}, 2, "these are milliseconds: 2 s is 2000 ms"),
+        ({"x-unit": "s", "maximum": 600}, 5000, "these are seconds: 5000 ms is 5 s"),
+        ({"x-unit": "bps", "minimum": 1}, 0.01, "0.01 are no basis points: as a fraction it would be 100 basis points"),
+        ({"x-unit": "ratio", "type": "number"}, "5%", "it must be a number. Write 0.05"),
+        ({"x-unit": "ratio", "minimum": 0}, -1, "it must be at least 0"),
+        ({"x-unit": "usd", "maximum": 600}, 5000, "it must be at most 600"),
+        ({"type": "boolean"}, "5", "it must be a boolean"),
+    ],
+)
+def test_units_are_explained_as_those_of_the_built_in_categories(
+    schema: dict[str, Any], value: Any, expected: str
+) -> None:
+    (said,) = told(schema, value)
+    assert said.partition("): ")[2] == expected
 
 
 def test_a_draft_7_schema_is_read_by_the_rules_of_draft_7() -> None:
