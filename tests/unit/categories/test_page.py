@@ -59,7 +59,7 @@ def _what(whole: dict[str, Any], said: dict[str, Any], place: Place) -> str:
         return "one or a list"
     kinds = {"array": "list", "string": "text", "boolean": "true or false"}
     number = next((one for one in said.get("anyOf", ()) if one.get("type") == "number"), said)
-    kind = kinds.get(said.get("type", ""), said.get("type", ""))
+    kind = str(kinds.get(said.get("type", ""), said.get("type", "")))
     first: str = "secret" if place.secret else place.unit or kind
     whole_only = place.unit not in {None, "count"} and said.get("type") == "integer"
     words = [f"{first}, whole" if whole_only else first]
