@@ -40,6 +40,8 @@ class Part(BaseModel):
 
     other_spellings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Other names of fields, beside camelCase: name → segments from here."""
+    found_elsewhere: ClassVar[Mapping[str, str]] = {}
+    """What somebody may look for here: name → where it is to be said."""
 
 
 class Category(Part):

@@ -59,13 +59,31 @@ def _problems(model: type[Category], value: Json, path: str) -> list[Problem]:
     place = place_of(model)
     leaves, clashes = spelling.respelled(place, dict(spelling.leaves_of(value)))
     plain = spelling.assembled(leaves)
-    found = clash_problems(clashes, path)
+    said = _errors(model, plain)
+    # what is said of several fields is said only where each of them is right: ask again without those that are not
+    again = _errors(model, _without(plain, [_where(one)[0] for one in said])) if said else []
+    told = {_where(one)[0] for one in said}
+    said += [one for one in again if one["type"] != "missing" and _where(one)[0] not in told]
+    return [*clash_problems(clashes, path), *(_problem(one, place, plain, path) for one in said)]
+
+
+def _errors(model: type[Category], value: Json) -> list[ErrorDetails]:
     try:
-        model.__pydantic_validator__.validate_python(plain)
+        model.__pydantic_validator__.validate_python(value)
     except ValidationError as error:
-        said = error.errors(include_url=False)
-        found += [_problem(one, place, plain, path) for one in said]
-    return found
+        return error.errors(include_url=False)
+    return []
+
+
+def _without(value: Json, fields: list[tuple[str, ...]]) -> Json:
+    """A document without some of its fields."""
+    return spelling.assembled(
+        {
+            segments: leaf
+            for segments, leaf in spelling.leaves_of(value)
+            if not any(segments[: len(field)] == field for field in fields)
+        }
+    )
 
 
 def _problem(said: ErrorDetails, place: Place, value: Json, path: str) -> Problem:

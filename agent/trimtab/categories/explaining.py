@@ -84,7 +84,10 @@ def _of_name(said: ErrorDetails, place: Place, above: Place) -> Told:
     if said["type"] == "missing":
         usual = "" if place.usual is None else f"{json.dumps(place.usual)} is usual"
         return Told("required", f"{above.name} needs it", usual)
-    known = nearest(snake(str(said["loc"][-1])), above.fields) or f"Known are: {', '.join(sorted(above.fields))}"
+    name = snake(str(said["loc"][-1]))
+    if name in above.elsewhere:
+        return Told("unknown-field", f"{above.name} has no such field", above.elsewhere[name])
+    known = nearest(name, above.fields) or f"Known are: {', '.join(sorted(above.fields))}"
     return Told("unknown-field", f"{above.name} has no such field", known)
 
 

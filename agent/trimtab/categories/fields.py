@@ -35,6 +35,7 @@ class Place:
     fields: Mapping[str, Place] = field(default_factory=dict[str, "Place"])
     values: Place | None = None
     others: Mapping[str, Segments] = field(default_factory=dict[str, Segments])
+    elsewhere: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def guarded(self) -> bool:
@@ -67,8 +68,9 @@ def snake(name: str) -> str:
 def place_of(model: type[BaseModel]) -> Place:
     """What a model says, with everything below it."""
     fields = {name: _place(name, one.annotation, one.metadata, one) for name, one in model.model_fields.items()}
-    others: Mapping[str, Segments] = model.other_spellings if issubclass(model, Part) else {}
-    return Place(name=model.__name__, fields=fields, others=others)
+    if not issubclass(model, Part):
+        return Place(name=model.__name__, fields=fields)
+    return Place(name=model.__name__, fields=fields, others=model.other_spellings, elsewhere=model.found_elsewhere)
 
 
 def _place(name: str, annotation: object, metadata: list[Any], info: FieldInfo | None = None) -> Place:
@@ -106,6 +108,7 @@ def _with(place: Place, inside: Place) -> Place:
         fields=inside.fields,
         values=inside.values,
         others=inside.others,
+        elsewhere=inside.elsewhere,
     )
 
 

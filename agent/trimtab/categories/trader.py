@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, TypeAlias
 
 from immutables import Map
 from pydantic import Field
@@ -23,6 +24,10 @@ class TokenOverride(Part):
 
 class Trader(Category):
     """`trader`. The mode, paper or live, is a label of the bot and stands nowhere else."""
+
+    found_elsewhere: ClassVar[Mapping[str, str]] = {
+        "mode": "The mode is a label of each bot: set fleet.bots.<bot>.labels.mode to paper or live"
+    }
 
     default_slippage_bps: SlippageBps = 100
     default_priority_fee: PriorityFee | None = None

@@ -112,6 +112,25 @@ def test_rules_between_fields_name_the_field_that_is_wrong() -> None:
     assert (found.path, found.rule) == ("system.database.url", "either")
 
 
+def test_rules_between_fields_are_told_together_with_what_is_wrong_elsewhere() -> None:
+    risk: dict[str, Json] = {"position_size": 0.5, "max_open_trades": 3, "max_daily_trades": 0, "stop": 1}
+    found = check("bot", {**with_field("bot", "risk_management", risk), "timeframe": "2m"})
+    assert {(one.path.removeprefix("bot.rsi."), one.rule) for one in found} == {
+        ("risk_management.position_size", "exposure"),
+        ("risk_management.max_daily_trades", "range"),
+        ("risk_management.stop", "unknown-field"),
+        ("timeframe", "choice"),
+    }
+    found = check("bot", with_field("bot", "risk_management", {"position_size": 2, "max_open_trades": 3}))
+    assert [(one.path, one.rule) for one in found] == [("bot.rsi.risk_management.position_size", "unit")]
+
+
+def test_the_mode_of_a_trader_is_said_to_be_a_label() -> None:
+    (found,) = check("trader", {"mode": "live"})
+    assert (found.path, found.rule) == ("trader.mode", "unknown-field")
+    assert found.remedy == "The mode is a label of each bot: set fleet.bots.<bot>.labels.mode to paper or live"
+
+
 @pytest.mark.parametrize(("size", "trades"), [(1, 1), (0.1, 10), (0.2, 5), (0.3333333333333333, 3), (0.14, 7)])
 def test_what_fits_into_the_whole_is_accepted(size: float, trades: int) -> None:
     risk: dict[str, Json] = {"position_size": size, "max_open_trades": trades, "stop_loss_pct": 5, "take_profit_pct": 5}
