@@ -10,6 +10,7 @@ import pytest
 from tests.support.console import Console
 from trimtab.model.problems import MASK
 from trimtab_store.files.json_text import load_json
+from trimtab_store.files.toml_text import load_toml
 from trimtab_store.files.yaml_core import load_yaml
 from trimtab_store.templates import built_in
 
@@ -90,14 +91,15 @@ def test_an_id_for_a_template_that_takes_none_is_refused(console: Console) -> No
 
 
 def test_an_instance_goes_into_a_file_of_its_category(console: Console, tmp_path: Path) -> None:
-    yaml, json = tmp_path / "a.yaml", tmp_path / "a.json"
-    for file in (yaml, json):
+    yaml, json, toml = tmp_path / "a.yaml", tmp_path / "a.json", tmp_path / "a.toml"
+    for file in (yaml, json, toml):
         assert console("template", "new", "bot_rsi_bollinger_live", "one.two", "--output", str(file)).code == 0
     found: Any = load_yaml(yaml.read_bytes(), name="a.yaml")
     assert list(found) == ["bot", "fleet"]
     assert found["bot"]["one.two"]["broker"]["type"] == "binance_live"
     assert found["fleet"] == {"bots": {"one.two": {"labels": {"mode": "live"}}}}
     assert load_json(json.read_bytes(), name="a.json") == found
+    assert load_toml(toml.read_bytes(), name="a.toml") == found
 
 
 def test_a_secret_is_masked_and_goes_into_no_file(console: Console, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from trimtab_store.cli import options
 from trimtab_store.cli.arguments import write_file
 from trimtab_store.cli.output import print_json, print_lines, print_table, shown
 from trimtab_store.cli.telling import some
+from trimtab_store.files.toml_writer import dump_toml
 from trimtab_store.files.yaml_writer import dump_yaml
 from trimtab_store.portable import Format
 from trimtab_store.templates import Instance, Template, standing
@@ -45,7 +46,10 @@ def hand_over(made: Instance, given: options.Changing, output: Path | None, form
 
 def write(value: dict[str, Json], output: Path, form: Format) -> None:
     """A value into a file that the user named."""
-    write_file(output, dump_yaml(value).encode() if form == "yaml" else f"{shown(value)}\n".encode())
+    text = f"{shown(value)}\n"
+    if form != "json":
+        text = dump_yaml(value) if form == "yaml" else dump_toml(value)
+    write_file(output, text.encode())
 
 
 def _print(made: Instance, given: options.Changing) -> None:

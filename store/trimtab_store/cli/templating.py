@@ -17,8 +17,7 @@ from trimtab_store.cli.command import command
 from trimtab_store.cli.output import print_json, print_lines, print_table
 from trimtab_store.cli.telling import tell
 from trimtab_store.cli.values import parse_value
-from trimtab_store.files.json_text import load_json
-from trimtab_store.files.yaml_core import load_yaml
+from trimtab_store.files.formats import READERS
 from trimtab_store.portable import Format
 from trimtab_store.ports import Edits, Writer
 from trimtab_store.templates import Instance, Template, Templates, definition, standing
@@ -211,5 +210,4 @@ def _values(wanted: Template, sets: list[str]) -> Iterator[tuple[str, Json]]:
 
 def _read(file: Path, form: Format) -> Template:
     text = read_file(file)
-    load = load_yaml if form == "yaml" else load_json
-    return definition.read(load(text, name=str(file)))
+    return definition.read(READERS[f".{form}"](text, name=str(file)))
