@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trimtab.model import canonical, labels, layers, paths, resolution
-from trimtab.model.errors import ValidationError, ValueRefused
+from trimtab.model.errors import TrimtabError, ValidationError, ValueRefused
 from trimtab.model.items import Item
 from trimtab.model.states import State
 from trimtab.model.structure import Forest
@@ -17,8 +17,9 @@ from trimtab_store.drafts import Place
 from trimtab_store.files import EnvironmentFiles, FleetTree
 from trimtab_store.files.layer_files import Contents
 from trimtab_store.operations import EVERYTHING
+from trimtab_store.sources.hushing import hush
 from trimtab_store.sources.known import Known
-from trimtab_store.sources.target import Sources
+from trimtab_store.sources.target import Sources, Target
 from trimtab_store.validation import defaults
 from trimtab_store.validation.inspection import Inspector, Subject
 from trimtab_store.validation.sides import Sides
@@ -96,26 +97,32 @@ def check_tree(tree: FleetTree, environment: str | None, sources: Sources) -> Ch
     """
     chosen = tree.forest.lineage(environment).environments if environment else tuple(tree.forest.parents)
     held: list[Item] = []
+    said: set[bytes] = set()
     for one in tree.environments:
         if one.name in chosen:
-            held += _items(one, tree.local if one.name == environment else None, sources, held)
+            target = _target(one, tree.local if one.name == environment else None, sources, held)
+            held += [Item(one.name, layer, path, content) for (layer, path), content in target.items.items()]
+            said |= target.said()
     names = [environment] if environment else [one.name for one in tree.environments]
     lines = {name: _line(tree.forest, name, held) for name in names}
     edited = [layers.parse(layer) for layer in sorted({item.layer for item in held})]
     subject = Subject(names[0], lines, edited, sorted({item.path for item in held}))
     inspector = Inspector(defaults.in_force(None))
-    return Checked(len(held), inspector.inspect_lines(subject).warnings("validate"))
+    try:
+        return Checked(len(held), inspector.inspect_lines(subject).warnings("validate"))
+    except TrimtabError as error:
+        hushed = hush(error, said)
+    raise hushed  # outside of `except`: what was hushed would come along as its context
 
 
-def _items(files: EnvironmentFiles, local: Contents | None, sources: Sources, above: Iterable[Item]) -> list[Item]:
+def _target(files: EnvironmentFiles, local: Contents | None, sources: Sources, above: Iterable[Item]) -> Target:
     """What files and variables want an environment to hold; `above` is what it inherits."""
     inherited = [(item.path, item.content) for item in above]
 
     def known(found: Mapping[Place, bytes]) -> Known:
         return Known.of([*inherited, *((path, content) for (_, path), content in found.items())])
 
-    target, _ = sources.target(files, local, known)
-    return [Item(files.name, layer, path, content) for (layer, path), content in target.items.items()]
+    return sources.target(files, local, known)[0]
 
 
 def _line(forest: Forest, name: str, held: Iterable[Item]) -> Sides:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from trimtab.model.structure import Forest
+from trimtab_store.drafts import Place
 from trimtab_store.editing import Request
-from trimtab_store.files.tree import FleetTree
+from trimtab_store.files.tree import EnvironmentFiles, FleetTree
 from trimtab_store.operations import Replace
+from trimtab_store.sources.known import Known
+from trimtab_store.sources.target import Sources
 from trimtab_store.writer import Committed
 
 
@@ -48,10 +52,23 @@ def load_tree(
             )
         elif only_new(one.name):
             continue
-        target = {(item.layer, item.path): item.content for item in one.items()}
+        operation = Replace(_target(tree, one))
         committed = store.submit(
-            Request(environment=one.name, author=author, reason=reason, kind="import", operations=(Replace(target),))
+            Request(environment=one.name, author=author, reason=reason, kind="import", operations=(operation,))
         )
         if committed.created:
             done.append(committed)
     return done
+
+
+def _target(tree: FleetTree, files: EnvironmentFiles) -> Mapping[Place, bytes]:
+    """The items of an environment, those of its .env files too."""
+    lineage = tree.forest.lineage(files.name).environments
+
+    def known(items: Mapping[Place, bytes]) -> Known:
+        above = [item for one in tree.environments if one.name in lineage for item in one.items()]
+        return Known.of(
+            [*((item.path, item.content) for item in above), *((at[1], text) for at, text in items.items())]
+        )
+
+    return Sources(os.environ).target(files, None, known)[0].items

@@ -245,6 +245,20 @@ def test_what_others_committed_since_the_plan_stays(store: Store, tmp_path: Path
     assert store.get("venue.a", "base").value == 1
 
 
+def test_a_tree_that_is_loaded_whole_says_what_its_variables_say(store: Store, tmp_path: Path) -> None:
+    planted(tmp_path, {**FILES, "production/.env": "RISK_GLOBAL_MAX_LEVERAGE=1.5\n", "local/a.yaml": "venue: {a: 1}\n"})
+    store.load_tree(read_tree(tmp_path, variables={}), author="test")
+    assert store.get("risk.global.max_leverage", "production").value == 1.5
+    assert planned(store, tmp_path, prune=True).changes is False
+
+
+def test_what_a_variable_says_is_not_shown_when_a_tree_is_checked(desk: Console, tmp_path: Path) -> None:
+    planted(tmp_path / "config", {"base/trading.yaml": 'trading: {max_position_size: "${SIZE:-4711.5}"}\n'})
+    said = desk("validate", "config")
+    assert (said.code, "4711" in said.err) == (4, False), said
+    assert "trading.max_position_size" in said.err
+
+
 # Following
 
 Until = Callable[[int], list[str]]
