@@ -16,6 +16,8 @@ from trimtab.model.canonical import Json
 from trimtab.model.items import LeafEdit
 from trimtab.model.layers import IDENTITY_DIMENSIONS
 from trimtab.model.states import LayerKey, State
+from trimtab.model.trees import Node
+from trimtab_store.sight import Sight
 
 Labels: TypeAlias = "Mapping[str, str]"
 Leaf: TypeAlias = "bytes | None"
@@ -80,9 +82,9 @@ class Asked:
     identity: Labels
     fixed: bool = False
 
-    def seen(self, state: State) -> Labels:
+    def seen(self, sight: Sight) -> Labels:
         """The labels that it is read with."""
-        return self.identity if self.fixed else labels.effective(state, self.identity)
+        return self.identity if self.fixed else sight.labels(self.identity)
 
 
 def asked(before: State, after: State, edits: Iterable[LeafEdit], agents: Mapping[str, Labels]) -> list[Asked]:
@@ -107,42 +109,39 @@ def scopes_of(edits: Sequence[LeafEdit], *found: State) -> set[str]:
 
 def moved(before: State, after: State, readers: Iterable[Asked]) -> bool:
     """Whether somebody would be read with other labels."""
-    return any(one.seen(before) != one.seen(after) for one in readers)
+    old, new = Sight(before), Sight(after)
+    return any(one.seen(old) != one.seen(new) for one in readers)
 
 
 def effects(before: State, after: State, readers: Sequence[Asked], scopes: Iterable[str]) -> Iterator[Effect]:
     """What readers of one line would see differently; whoever is read with other labels is compared as a whole."""
     looking = sorted(scopes)
+    was, will = Sight(before), Sight(after)
     known: dict[object, Changes] = {}
     grouped: dict[tuple[str, Leaf, Leaf], list[Reader]] = {}
     for one in readers:
-        old, new = one.seen(before), one.seen(after)
+        old, new = one.seen(was), one.seen(will)
         compared = [""] if old != new else looking
-        key = (_seen(before, old), _seen(after, new), old != new)
+        key = (was.matching(old), will.matching(new), old != new)
         if key not in known:
-            known[key] = _changes(_leaves(before, old, compared), _leaves(after, new, compared))
-        for path, (was, will) in known[key].items():
-            grouped.setdefault((path, was, will), []).append(Reader(one.kind, one.name, new))
-    for (path, was, will), seen in sorted(grouped.items(), key=lambda entry: (entry[0][0], str(entry[0][1:]))):
-        yield Effect(before.lineage.environment, path, was, will, tuple(seen))
+            known[key] = _changes(_leaves(was.trees(old), compared), _leaves(will.trees(new), compared))
+        for path, pair in known[key].items():
+            grouped.setdefault((path, *pair), []).append(Reader(one.kind, one.name, new))
+    for (path, left, right), seen in sorted(grouped.items(), key=lambda entry: (entry[0][0], str(entry[0][1:]))):
+        yield Effect(before.lineage.environment, path, left, right, tuple(seen))
 
 
 def _changes(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Changes:
     return {path: (old.get(path), new.get(path)) for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
 
 
-def _leaves(state: State, seen: Labels, scopes: Iterable[str]) -> dict[str, bytes]:
-    """Every leaf that a reader sees at and below some paths; the empty one is everything."""
-    root = resolution.root_branches(state, seen)
+def _leaves(root: Sequence[Node], scopes: Iterable[str]) -> dict[str, bytes]:
+    """Every leaf that a reader of these layers sees at and below some paths; the empty one is everything."""
     found: dict[str, bytes] = {}
     for scope in scopes:
         branches = resolution.branches_at(root, paths.parse(scope)) if scope else root
         found.update(resolution.leaves(branches, scope))
     return found
-
-
-def _seen(state: State, seen: Labels) -> tuple[LayerKey, ...]:
-    return tuple(key for key, _ in state.matching(seen))
 
 
 def _is_hollow(state: State, key: LayerKey, path: str) -> bool:

@@ -13,12 +13,13 @@ from typing import Final, Literal
 
 from trimtab.model import documents, labels, layers, paths, resolution, tightening
 from trimtab.model.items import LeafEdit
-from trimtab.model.layers import IDENTITY_DIMENSIONS, Selector
+from trimtab.model.layers import IDENTITY_DIMENSIONS
 from trimtab.model.problems import Problem
 from trimtab.model.resolution import Absent
-from trimtab.model.states import LayerKey, State
+from trimtab.model.states import LayerKey
 from trimtab.model.trees import HIDDEN
 from trimtab_store.guards.thresholds import REMEDY, Thresholds, number
+from trimtab_store.sight import Sight
 from trimtab_store.validation.sides import Sides
 
 CATEGORIES: Final = frozenset({"risk", "trading", "trader", "mev", "circuit_breaker", "token", "strategy", "bot"})
@@ -40,36 +41,33 @@ def direction(path: str) -> Literal["down", "up"] | None:
 
 def judge(environment: str, sides: Sides, edits: Sequence[LeafEdit], thresholds: Thresholds) -> Iterator[Problem]:
     """The limits that readers of a line would see loosened too far by edits of `environment`, each with one reader."""
-    name = sides.after.lineage.environment
-    bots: dict[str, dict[str, str]] = {}
+    bots: dict[str, dict[str, str]] | None = None
     told: set[str] = set()
     for edit in edits:
         if paths.parse(edit.path)[0] not in CATEGORIES:
             continue
         for path in sorted(_limits(environment, sides, edit) - told):
-            for seen in _readers(sides, edit.layer, path, bots):
-                why = _loosened(sides, seen, path, thresholds.max_risk_factor)
+            looked = Looked(sides, path)
+            if bots is None and looked.others(edit.layer):
+                sight = Sight(sides.after)
+                bots = {bot: sight.labels({"bot": bot}) for bot in labels.declared_bots(sides.after)}
+            for seen in looked.readers(edit.layer, bots or {}):
+                why = looked.loosened(seen, thresholds.max_risk_factor)
                 if why:
                     told.add(path)
-                    yield Problem(path=path, rule="guard-risk", why=why, remedy=REMEDY, environment=name, labels=seen)
+                    yield looked.problem(seen, why)
                     break
 
 
 def judge_all(sides: Sides, thresholds: Thresholds) -> Iterator[Problem]:
     """The limits of a whole line that readers of some layer would see loosened too far, each with one of them."""
     for path in sorted({item.path for item in sides.before.items() if direction(item.path) is not None}):
-        for selector in sorted({layers.COMMON, *_selectors(sides, path)}):
+        looked = Looked(sides, path)
+        for selector in sorted({layers.COMMON, *looked.selectors}):
             seen = dict(selector.labels)
-            why = _loosened(sides, seen, path, thresholds.max_risk_factor)
+            why = looked.loosened(seen, thresholds.max_risk_factor)
             if why:
-                yield Problem(
-                    path=path,
-                    rule="guard-risk",
-                    why=why,
-                    remedy=REMEDY,
-                    environment=sides.after.lineage.environment,
-                    labels=seen,
-                )
+                yield looked.problem(seen, why)
                 break
 
 
@@ -82,56 +80,54 @@ def _limits(environment: str, sides: Sides, edit: LeafEdit) -> set[str]:
     return {path for path in found if direction(path) is not None}
 
 
-def _readers(sides: Sides, layer: str, path: str, bots: dict[str, dict[str, str]]) -> Iterator[Mapping[str, str]]:
-    """Readers of an edited layer, as far as layers that have a say about the path tell them apart."""
-    selector = layers.parse(layer)
-    own = dict(selector.labels)
-    yield own
-    others = _selectors(sides, path) - {selector, layers.COMMON}
-    if not others:
-        return
-    identity = {name: label for name, label in own.items() if name in IDENTITY_DIMENSIONS}
-    known: set[frozenset[Selector]] = {frozenset(one for one in others if one.matches(own))}
-    for bot in labels.declared_bots(sides.after):
-        if bot not in bots:
-            bots[bot] = labels.effective(sides.after, {"bot": bot})
-        seen = {**bots[bot], **identity}
-        kind = frozenset(one for one in others if one.matches(seen))
-        if selector.matches(seen) and kind not in known:
-            known.add(kind)
-            yield seen
+class Looked:
+    """One limit of a line, before and after a change."""
 
+    def __init__(self, sides: Sides, path: str) -> None:
+        self._sides, self._path = sides, path
+        self._before, self._after = Sight.at(sides.before, path), Sight.at(sides.after, path)
+        self.selectors = self._before.selectors | self._after.selectors
 
-def _selectors(sides: Sides, path: str) -> set[Selector]:
-    """The selectors of the layers that hold something at a path, or a tombstone above it."""
-    return {
-        layers.parse(key[1])
-        for state in (sides.before, sides.after)
-        for key in state.trees
-        if _has_a_say(state, key, path)
-    }
+    def others(self, layer: str) -> bool:
+        """Whether overlays beside the edited one have a say, so that its readers are told apart."""
+        return bool(self.selectors - {layers.parse(layer), layers.COMMON})
 
+    def readers(self, layer: str, bots: Mapping[str, Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+        """Readers of an edited layer: one with just its labels, and a declared bot of each kind that there is."""
+        selector = layers.parse(layer)
+        own = dict(selector.labels)
+        yield own
+        identity = {name: label for name, label in own.items() if name in IDENTITY_DIMENSIONS}
+        known = {self._kind(own)}
+        for attributes in bots.values():
+            seen = {**attributes, **identity}
+            kind = self._kind(seen)
+            if kind not in known and selector.matches(seen):
+                known.add(kind)
+                yield seen
 
-def _has_a_say(state: State, key: LayerKey, path: str) -> bool:
-    return state.branch(*key, path) is not None or any(
-        state.content(*key, above) == HIDDEN for above in paths.parents(path)
-    )
+    def loosened(self, seen: Mapping[str, str], factor: float) -> str:
+        """Why a reader's limit is loosened too far; empty if it is not."""
+        before, after = number(self._before.value(seen, self._path)), number(self._after.value(seen, self._path))
+        if before is None:
+            return ""
+        if after is None:
+            whole = _goes_with_its_document(self._sides, seen, self._path)
+            return "" if whole else f"a limit that was {before} would be taken away"
+        times = Decimal(str(factor))
+        if direction(self._path) == "down":
+            loosened = after > before * times if before > 0 else after > max(before, Decimal(0))
+        else:
+            loosened = before > 0 and after < before / times
+        return f"a limit would go from {before} to {after}, by more than a factor of {factor:g}" if loosened else ""
 
+    def problem(self, seen: Mapping[str, str], why: str) -> Problem:
+        """What a reader has to say."""
+        environment = self._sides.after.lineage.environment
+        return Problem(path=self._path, rule="guard-risk", why=why, remedy=REMEDY, environment=environment, labels=seen)
 
-def _loosened(sides: Sides, seen: Mapping[str, str], path: str, factor: float) -> str:
-    """Why a reader's limit is loosened too far; empty if it is not."""
-    old, new = (resolution.resolve_at(state, seen, path) for state in (sides.before, sides.after))
-    before, after = number(old), number(new)
-    if before is None:
-        return ""
-    if after is None:
-        return "" if _goes_with_its_document(sides, seen, path) else f"a limit that was {before} would be taken away"
-    times = Decimal(str(factor))
-    if direction(path) == "down":
-        loosened = after > before * times if before > 0 else after > max(before, Decimal(0))
-    else:
-        loosened = before > 0 and after < before / times
-    return f"a limit would go from {before} to {after}, by more than a factor of {factor:g}" if loosened else ""
+    def _kind(self, seen: Mapping[str, str]) -> tuple[tuple[LayerKey, ...], tuple[LayerKey, ...]]:
+        return self._before.matching(seen), self._after.matching(seen)
 
 
 def _goes_with_its_document(sides: Sides, seen: Mapping[str, str], path: str) -> bool:
