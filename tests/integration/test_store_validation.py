@@ -38,7 +38,7 @@ class ByLimit:
     name: str = "by-limit"
     reads: tuple[str, ...] = ("limits.one",)
     dimensions: frozenset[str] = frozenset()
-    asked: list[tuple[Json | Absent, Json | Absent]] = field(default_factory=list[tuple[Json | Absent, Json | Absent]])
+    asked: list[tuple[Json | Absent, Json | Absent]] = field(default_factory=list[Any])
     meanwhile: Callable[[], object] | None = None
 
     def watches(self, document: str) -> bool:
