@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +16,10 @@ from trimtab.model.errors import ValueRefused
 from trimtab.model.items import Item, leaves
 from trimtab.model.structure import Forest
 from trimtab_store import portable
-from trimtab_store.files import dump_toml, load_toml
+from trimtab_store.files import dump_toml, dump_yaml, load_toml, read_tree
 from trimtab_store.files.toml_text import MAX_TOML_BYTES
 
+MARK = b"\xef\xbb\xbf"
 ODD = [
     *("", " ", "a.b", '"', "'", "\\", "\x7f", "\x85", "\u2028", "\u202e", "\r\n"),
     *("1979-05-27", "inf", "true", "[x]", "#", "=", "${X}"),
@@ -80,3 +84,40 @@ def test_what_no_reader_would_take_back_is_not_written() -> None:
         dump_toml({"a": [{"b": None}]})
     with pytest.raises(ValueRefused, match="larger than 2 MiB"):
         dump_toml({"a": "x" * MAX_TOML_BYTES})
+
+
+def escaped(value: Any) -> Any:
+    """A value as a file says it, where ${ would begin a reference."""
+    if isinstance(value, dict):
+        return {key: escaped(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [escaped(child) for child in value]
+    return value.replace("${", "$${") if isinstance(value, str) else value
+
+
+WRITERS: dict[str, Callable[[Any], str]] = {
+    "yaml": dump_yaml,
+    "json": lambda value: canonical.encode(value).decode(),
+    "toml": dump_toml,
+}
+
+
+@given(WITHOUT_NULL, WITHOUT_NULL, st.data())
+def test_a_tree_of_files_in_any_formats_holds_what_was_written(common: Any, overlay: Any, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        base = Path(place) / "base"
+        (base / "overlays").mkdir(parents=True)
+        for number, (category, value) in enumerate(common.items()):
+            ending = data.draw(st.sampled_from(sorted(WRITERS)))
+            text = WRITERS[ending]({category: escaped(value)})
+            (base / f"{number}.{ending}").write_bytes(data.draw(st.sampled_from([b"", MARK])) + text.encode())
+        if overlay:
+            ending = data.draw(st.sampled_from(sorted(WRITERS)))
+            (base / "overlays" / f"mode=live.{ending}").write_text(WRITERS[ending](escaped(overlay)), newline="")
+        (found,) = read_tree(Path(place), variables={}).environments
+    assert {(item.layer, item.path): item.content for item in found.items()} == {
+        (layer, path): content
+        for layer, values in (("", common), ("mode=live", overlay))
+        for category, value in values.items()
+        for path, content in leaves(paths.write(category), value)
+    }
