@@ -57,6 +57,7 @@ class _Process:
     def __init__(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own program, with two numbers
             [sys.executable, "-I", str(_PROGRAM), str(PROCESSOR_SECONDS), str(MEMORY_BYTES)],
+            bufsize=0,  # plain files: a forked child closes them, and a buffer's lock might be held by nobody there
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -105,12 +106,12 @@ class _Process:
 
     def _send(self, data: bytes, deadline: float) -> None:
         while data:
-            self._await(deadline, writing=True)
             try:
-                sent = os.write(self._in.fileno(), data)
+                data = data[os.write(self._in.fileno(), data) :]
+            except BlockingIOError:  # the pipe is full
+                self._await(deadline, writing=True)
             except BrokenPipeError as error:
                 raise _Died(self._process.wait()) from error
-            data = data[sent:]
 
     def _read(self, deadline: float) -> bytes:
         found = b""
