@@ -15,7 +15,7 @@ from trimtab.model.published import Names
 from trimtab_store.embedded.process import wait_until
 from trimtab_store.store import Store
 
-POSITIONS = "risk.global.max_positions"
+POSITIONS = "risk.global.position_timeout"
 
 
 def commit(store: Store, path: str, value: int) -> int:
@@ -54,7 +54,7 @@ def test_three_kills_within_five_minutes_bring_back_what_was_proven_until_a_newe
     with bot(stand, "looping") as one:  # it was stopped in order: that does not make it harmless
         one.hear()
         check_serves(one, proven, 5, quarantined=True)
-        newer = commit(store, "trading.size", 1)
+        newer = commit(store, "desk.size", 1)
         eventually(lambda: check_serves(one, newer, 9, quarantined=False))
         truth = ground_truth.read(stand.truth_url)
         eventually(lambda: check_bot(one.ask("state"), truth))

@@ -13,6 +13,7 @@ from trimtab.model.documents import Documents
 from trimtab.model.problems import Problem
 from trimtab.model.resolution import Absent
 from trimtab_store.operations import EVERYTHING
+from trimtab_store.validation.builtin_rule import BuiltInRule
 from trimtab_store.validation.cel_rules import CelRule
 from trimtab_store.validation.line import Group, Line
 from trimtab_store.validation.registered import Registered, documents_in
@@ -63,7 +64,9 @@ class Sight:
         return tuple(sorted(found))
 
     def _look(self, side: Resolved, seen: Seen, path: str) -> Json | Absent:
-        for scope in (path, *paths.parents(path)):
+        if path in self._scopes:
+            return side.content(path, seen).json
+        for scope in paths.parents(path):
             if scope in self._scopes:
                 rest = paths.parse(path)[len(paths.parse(scope)) :]
                 return descend(side.content(scope, seen).json, rest)
@@ -157,10 +160,13 @@ class Judgement:
 
     def _also(self, rule: Rule, watched: Sequence[str]) -> tuple[str, ...]:
         """What a rule reads because of how documents change, for some target or other."""
+        if getattr(type(rule), "reads_also", None) is BuiltInRule.reads_also:
+            return ()  # it says so for every way: a thousand bots have a thousand
         found: set[str] = set()
         for document in watched:
             for old, new in self._ways_of(document):
-                found.update(rule.reads_also(document, old.json, new.json))
+                if also := rule.reads_also(document, old.json, new.json):
+                    found.update(also)
         return tuple(sorted(found - set(rule.reads)))
 
     def _ways_of(self, document: str) -> Sequence[tuple[Content, Content]]:

@@ -7,6 +7,8 @@ tombstone masks what lower ranks hold at and below it, an empty object shows onl
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from trimtab.model import canonical, paths, resolution
@@ -17,7 +19,9 @@ from trimtab.model.trees import HIDDEN, OWN, Branch
 Raw: TypeAlias = "bytes | frozenset[tuple[str, Raw]]"
 """Canonical bytes of a leaf, or segments with what stands below them."""
 
-_SPECIAL: Final = (HIDDEN, b"{}")
+_CONTAINERS: Final = b"[{"
+_segment: Final = itemgetter(0)
+_SPECIAL: Final = frozenset({HIDDEN, b"{}"})
 
 
 def resolve(branches: Branches) -> Raw | None:
@@ -47,14 +51,30 @@ def _flat(branches: Branches) -> Raw | None:
 
 
 def _plain(branch: dict[str, Branch]) -> bool:
-    return all(isinstance(leaf, bytes) and leaf not in _SPECIAL for leaf in branch.values())
+    for leaf in branch.values():  # noqa: SIM110 - twice as fast as all(…)
+        if not isinstance(leaf, bytes) or leaf in _SPECIAL:
+            return False
+    return True
 
 
 def decode(raw: Raw) -> Json:
     """The value; the fields of objects are sorted."""
     if isinstance(raw, bytes):
-        return canonical.trusted(raw)
-    return {segment: decode(below) for segment, below in sorted(raw, key=_segment)}
+        return _leaf(raw)
+    return {
+        segment: _leaf(below) if isinstance(below, bytes) else decode(below)
+        for segment, below in sorted(raw, key=_segment)
+    }
+
+
+def _leaf(content: bytes) -> Json:
+    """The value of a leaf; of scalars, which recur and cannot be changed, each is decoded once."""
+    return canonical.trusted(content) if content[0] in _CONTAINERS else _scalar(content)
+
+
+@lru_cache(maxsize=4096)
+def _scalar(content: bytes) -> Json:
+    return canonical.trusted(content)
 
 
 def leaves(raw: Raw, path: str) -> Iterator[str]:
@@ -64,7 +84,3 @@ def leaves(raw: Raw, path: str) -> Iterator[str]:
         return
     for segment, below in raw:
         yield from leaves(below, paths.child(path, segment))
-
-
-def _segment(item: tuple[str, Raw]) -> str:
-    return item[0]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
 from trimtab.model import paths
 from trimtab.model.canonical import Json
 from trimtab.model.documents import KNOWN, METADATA, Documents, shape_of
+from trimtab_store.validation import raws
 from trimtab_store.validation.cel_rules import rules_of
-from trimtab_store.validation.resolved import Content, Resolved
+from trimtab_store.validation.raws import Raw
+from trimtab_store.validation.resolved import Resolved
 from trimtab_store.validation.rules import Rule
 from trimtab_store.validation.schemas import Schema, schema_of
 
@@ -36,7 +38,7 @@ class Registered:
     @classmethod
     def of(cls, side: Resolved) -> Registered:
         """What one side of a line registers; what makes no sense there is passed over, and refused where it is put."""
-        return _registered(*(side.content(category, ()) for category in (SCHEMA, RULE)))
+        return _registered(side.content(SCHEMA, ()).raw, side.content(RULE, ()).raw)
 
     def holding(self, path: str) -> tuple[str, ...]:
         """The documents that a path belongs to, the innermost first: several where one schema's stands in another's."""
@@ -79,16 +81,15 @@ def documents_in(registered: Registered, found: Iterable[str]) -> set[str]:
 
 
 @lru_cache(maxsize=_KEPT)
-def _registered(schemas: Content, rules: Content) -> Registered:
-    if schemas.is_absent and rules.is_absent:
+def _registered(schemas: Raw | None, rules: Raw | None) -> Registered:
+    if schemas is None and rules is None:
         return EMPTY
-    named = {name: schema_of(name, value) for name, value in entries(schemas)}
-    fitting = {name: one for name, one in named.items() if one is not None}
-    return Registered(fitting, rules_of(entries(rules), {one.documents: one.text for one in fitting.values()}))
+    named = (schema_of(name, value) for name, value in _entries(schemas))
+    fitting = {one.name: one for one in named if one is not None}
+    return Registered(fitting, rules_of(_entries(rules), {one.documents: one.text for one in fitting.values()}))
 
 
-def entries(category: Content) -> Iterator[tuple[str, Json]]:
+def _entries(category: Raw | None) -> list[tuple[str, Json]]:
     """The documents `<category>.<name>`, by name."""
-    value = category.json
-    if isinstance(value, dict):
-        yield from sorted(value.items())
+    value = None if category is None else raws.decode(category)
+    return sorted(value.items()) if isinstance(value, dict) else []

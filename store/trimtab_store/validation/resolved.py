@@ -26,22 +26,13 @@ Seen: TypeAlias = "tuple[int, ...]"
 
 
 class Content:
-    """What resolves at a path. Two are equal if every leaf is, 1 and 1.0 told apart."""
+    """What resolves at a path. Of one plan's `Contents` two that are equal are the same, 1 and 1.0 told apart."""
 
-    __slots__ = ("_hash", "_json", "path", "raw")
+    __slots__ = ("_json", "path", "raw")
 
     def __init__(self, path: str, raw: Raw | None) -> None:
         self.path, self.raw = path, raw
-        self._hash = hash((path, raw))
         self._json: Json | Absent = ABSENT
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return isinstance(other, Content) and self.path == other.path and self.raw == other.raw
 
     @property
     def is_absent(self) -> bool:
