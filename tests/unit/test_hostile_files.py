@@ -24,6 +24,7 @@ from trimtab_store.files import (
     read_tree,
     tree,
 )
+from trimtab_store.files.env_text import MAX_ENV_BYTES
 from trimtab_store.files.hcl_text import MAX_HCL_BYTES
 from trimtab_store.files.text import MAX_FILE_BYTES
 from trimtab_store.files.toml_text import MAX_TOML_BYTES
@@ -59,8 +60,8 @@ CORPUS: list[tuple[str, str, str | bytes, str]] = [
     ("objects", "hcl", "a = " + "{a = " * 20_000, "depth"),
     ("blocks", "hcl", "a {\n" * 20_000, "depth"),
     ("labels", "hcl", "a " + '"b" ' * 40 + "{\n}\n", "depth"),
-    ("line ends in a heredoc", "hcl", "a = <<E\n" + "\n" * 200_000, "heredoc"),
-    ("a heredoc behind a template with quotes", "hcl", 'a = "${f("}\nb = <<E\n' + "\n" * 200_000, "expression"),
+    ("line ends in a heredoc", "hcl", "a = <<E\n" + "\n" * 100_000, "heredoc"),
+    ("a heredoc behind a template with quotes", "hcl", 'a = "${f("}\nb = <<E\n' + "\n" * 100_000, "expression"),
     # numbers
     *[("many digits", kind, f"a{sign}{DIGITS}\n", "number") for kind, sign in (("yaml", ": "), ("toml", " = "))],
     ("many digits", "hcl", f"a = {DIGITS}\n", "number"),
@@ -115,6 +116,7 @@ CORPUS: list[tuple[str, str, str | bytes, str]] = [
     ("size", "json", " " * (MAX_FILE_BYTES + 1), "size"),
     ("size", "toml", "#" * (MAX_TOML_BYTES + 1), "size"),
     ("size", "hcl", "#" * (MAX_HCL_BYTES + 1), "size"),
+    ("size", "env", "#" * (MAX_ENV_BYTES + 1), "size"),
     ("assignments", "env", "".join(f"A{n}=1\n" for n in range(10_001)), "size"),
     # .env
     ("no assignment", "env", "A\n", "syntax"),

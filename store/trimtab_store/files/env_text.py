@@ -18,11 +18,12 @@ from trimtab_store.files.text import characters
 _LINE: Final = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?P<value>.*)")
 _NOTHING: Final = re.compile(r"[ \t]*(?:#.*)?")
 _SINGLE: Final = re.compile(r"'(?P<text>[^']*)'[ \t]*(?:#.*)?")
-_DOUBLE: Final = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"[ \t]*(?:#.*)?')
+_DOUBLE: Final = re.compile(r'"(?P<text>[^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t]*(?:#.*)?')
 _ESCAPE: Final = re.compile(r"\\(.)(\{)?")
 _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$", "'": "'"}
 _COMMENT: Final = re.compile(r"(?:^|[ \t])#.*")
 MAX_ASSIGNMENTS: Final = 10_000
+MAX_ENV_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,14 @@ class Assignment:
 
 
 def load_env(text: str | bytes, *, name: str) -> tuple[Assignment, ...]:
-    """The variables of a .env file in its order; raises `FileRefused` with line, column, rule and remedy."""
+    """The variables of a .env file of at most 1 MiB, in its order.
+
+    Raises `FileRefused` with line, column, rule and remedy.
+    """
+    if len(text) > MAX_ENV_BYTES:
+        raise FileRefused(
+            name, "size", f"it is larger than {MAX_ENV_BYTES // 2**20} MiB", "Split it into several files"
+        )
     found: dict[str, Assignment] = {}
     for number, line in enumerate(characters(text, name).split("\n"), 1):
         written = line.removesuffix("\r")

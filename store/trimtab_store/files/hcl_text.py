@@ -24,12 +24,12 @@ from trimtab.model.errors import ValueRefused
 from trimtab_store.files.errors import FileRefused, shown
 from trimtab_store.files.text import characters, place_of
 
-MAX_HCL_BYTES: Final = 256 * 1024
-"""The parser takes some ten seconds for a MiB."""
+MAX_HCL_BYTES: Final = 128 * 1024
+"""The parser takes some twenty seconds for a MiB."""
 
 _TOKEN: Final = re.compile(
     r"(?P<skipped>[ \t\r\n]+|#[^\n]*|//[^\n]*|/\*[\s\S]*?\*/)"
-    r'|(?P<string>"(?:[^"\\\n]|\\.)*")'
+    r'|(?P<string>"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+")'
     r"|(?P<heredoc><<-?[A-Za-z])"
     r"|(?P<open>[\[{(])|(?P<close>[\]})])"
     r"|(?P<word>[A-Za-z0-9_][A-Za-z0-9_.-]*)|(?P<mark>[=:,-])"
@@ -44,7 +44,7 @@ _PASSED_OVER: Final = "new_line_or_comment"
 
 
 def load_hcl(text: str | bytes, *, name: str) -> Json:
-    """The value of an HCL file of at most 256 KiB; raises `FileRefused` with line, column, rule and remedy."""
+    """The value of an HCL file of at most 128 KiB; raises `FileRefused` with line, column, rule and remedy."""
     if len(text) > MAX_HCL_BYTES:
         why = f"it is larger than {MAX_HCL_BYTES // 1024} KiB"
         raise FileRefused(name, "size", why, "Split it into several files, or write it as YAML or JSON")

@@ -22,7 +22,7 @@ MAX_TOML_BYTES: Final = 2 * 1024 * 1024
 """tomllib takes some four seconds for a MiB of long headers."""
 
 _TOKEN: Final = re.compile(
-    r'(?P<string>"""(?:[^\\]|\\[\s\S])*?"{3,5}|\'\'\'[\s\S]*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\')'
+    r'(?P<string>"""(?:[^\\]|\\[\s\S])*?"{3,5}|\'\'\'[\s\S]*?\'{3,5}|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|\'[^\'\n]*\')'
     r"|(?P<skipped>[ \t]+|#[^\n]*)|(?P<newline>\r?\n)|(?P<word>[A-Za-z0-9_+:-]+)|(?P<mark>[\[\]{}=,.])"
 )
 _VALUE: Final = re.compile(r"[A-Za-z0-9_+:.-]+")
