@@ -29,6 +29,7 @@ _MIN_INTEGER: Final = -(2**63)
 _MAX_INTEGER: Final = 2**63 - 1
 # A 64-bit integer and a shortest double both fit in far fewer characters; longer literals are not parsed at all.
 _MAX_NUMBER_CHARACTERS: Final = 400
+_WRITTEN_BITS: Final = 1_000
 _QUOTE: Final = "Write it as a string, in double quotes, to keep it exactly"
 
 
@@ -109,7 +110,7 @@ def _check(value: Any, depth: int) -> None:
         _check_text(value, "string")
     elif kind is int:
         if not _MIN_INTEGER <= value <= _MAX_INTEGER:
-            raise ValueRefused(f"The number {_short(str(value))} is refused", "it does not fit in 64 bits", _QUOTE)
+            raise ValueRefused(f"The number {_named(value)} is refused", "it does not fit in 64 bits", _QUOTE)
     elif kind is float:
         if not isfinite(value):
             raise ValueRefused(f"The number {value} is refused", "JSON has no NaN and no Infinity", "Use null")
@@ -165,6 +166,12 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueRefused(f"The number {name} is refused", "JSON has no NaN and no Infinity", "Use null")
+
+
+def _named(number: int) -> str:
+    """A number for a message: Python itself refuses to write out one of thousands of digits."""
+    bits = number.bit_length()
+    return _short(str(number)) if bits < _WRITTEN_BITS else f"of {bits} bits"
 
 
 def _short(text: str) -> str:

@@ -69,6 +69,7 @@ REFUSED_VALUES: dict[str, tuple[Any, str]] = {
     "NaN": (float("nan"), "JSON has no NaN and no Infinity"),
     "Infinity": ([float("inf")], "JSON has no NaN and no Infinity"),
     "an integer of 65 bits": ({"a": 2**64}, "does not fit in 64 bits"),
+    "an integer that Python does not write out": ([-(10**100_000)], "of 332193 bits is refused"),
     "a lone surrogate": ("\ud800", "holds a lone surrogate"),
     "a lone surrogate in a key": ({"\udfff": 1}, "This key is refused: it holds a lone surrogate"),
     "U+0000": (["\x00"], "holds the character U+0000"),
