@@ -18,7 +18,7 @@ from tests.support.servers import Database
 from trimtab.model.errors import EnvironmentNotFound, StructureRefused
 from trimtab.model.problems import DocumentsRefused
 from trimtab.model.values import thaw
-from trimtab_store.cli import planning as command
+from trimtab_store.cli import progress
 from trimtab_store.editing import Request
 from trimtab_store.files import read_tree
 from trimtab_store.sources import applying, showing
@@ -442,9 +442,16 @@ def test_a_bar_is_shown_while_many_files_are_read_and_somebody_looks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     planted(tmp_path, {f"base/{number}.yaml": f"venue: {{a{number}: 1}}\n" for number in range(60)})
-    with command._progress(tmp_path) as on_file:
-        assert on_file is None
+    with progress.reading(tmp_path) as bar:
+        read_tree(tmp_path, on_file=bar.read)
+    assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with command._progress(tmp_path) as on_file:
-        read_tree(tmp_path, on_file=on_file)
-    assert "60/60" in capsys.readouterr().err
+    with progress.reading(tmp_path) as bar:
+        read_tree(tmp_path, on_file=bar.read)
+        assert bar.progress is not None
+        bar.progress[0].refresh()
+        bar.check()
+        bar.progress[0].refresh()
+    said = capsys.readouterr().err
+    assert "60/60" in said
+    assert "Checking what they say" in said

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from trimtab.model.errors import TrimtabError
-from trimtab_store.cli import connecting, options, rows
+from trimtab_store.cli import connecting, options, progress, rows
 from trimtab_store.cli.command import command
-from trimtab_store.cli.output import console, print_error, print_json, print_lines
+from trimtab_store.cli.output import print_error, print_json, print_lines
 from trimtab_store.cli.telling import sentences, served, waited
 from trimtab_store.editing import Request
 from trimtab_store.files import FleetTree, read_tree
-from trimtab_store.files.layer_files import OnFile
-from trimtab_store.files.tree import count_files
 from trimtab_store.sources import applying, showing
 from trimtab_store.sources.assigning import PREFIX
 from trimtab_store.sources.following import Follower, follow
@@ -31,8 +25,6 @@ from trimtab_store.store import Store
 from trimtab_store.writer import Committed, WaitOutcome
 
 app = typer.Typer()
-_MANY: Final = 50
-"""So many files are worth a progress bar."""
 _COLUMNS: Final = ["layer", "path", "old", "new", "source"]
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="fleet.yaml, base/, production/, local/, …")]
@@ -161,22 +153,10 @@ def _check_reasons(found: TreePlan, given: Applying) -> None:
 
 
 def _planned(store: Store, folder: Path, wanted: Wanted) -> TreePlan:
-    with _progress(folder) as on_file:
-        tree: FleetTree = read_tree(folder, on_file=on_file, known=store.forest())
-    return store.plan_files(tree, wanted)
-
-
-@contextlib.contextmanager
-def _progress(folder: Path) -> Generator[OnFile | None]:
-    """A bar on standard error while many files are read, where somebody looks."""
-    count = count_files(folder) if sys.stderr.isatty() else 0
-    if count < _MANY:
-        yield None
-        return
-    columns = (TextColumn("Reading files"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=count)
-        yield lambda _: progress.advance(task)
+    with progress.reading(folder) as bar:
+        tree: FleetTree = read_tree(folder, on_file=bar.read, known=store.forest())
+        bar.check()
+        return store.plan_files(tree, wanted)
 
 
 def _print_plan(found: TreePlan, given: Sourcing) -> None:

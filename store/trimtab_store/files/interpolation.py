@@ -5,8 +5,8 @@
     $${                a plain ${
 
 A value that is one reference and nothing else takes the type that YAML would give the text: `5` is a number, `true` a
-boolean, nothing at all is null. What a variable says is not looked at again, so it can neither refer to another one nor
-bring structure with it, and no message shows it.
+boolean, nothing at all is null (`texts` keeps the text, for a field that takes nothing but text). What a variable says
+is not looked at again, so it can neither refer to another one nor bring structure with it, and no message shows it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ _CHARACTER: Final = re.compile("[\0\ud800-\udfff]")
 
 @dataclass(slots=True)
 class Interpolation:
-    """Replaces references with what `variables` say. `used` tells by path which variables a value came from."""
+    """Replaces references with what `variables` say.
+
+    `used` tells by path which variables a value came from, `texts` what stood there before it became another type.
+    """
 
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     used: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    texts: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def value(self, value: Json, path: str, file: str) -> Json:
         """A value with every reference in its strings replaced; the value itself where there is none."""
@@ -69,7 +73,10 @@ class Interpolation:
         only = _REFERENCE.fullmatch(text)
         if only is None or only["name"] is None:
             return replaced
-        return typed(replaced, path, file, only["name"])
+        found = typed(replaced, path, file, only["name"])
+        if not isinstance(found, str):
+            self.texts[path] = replaced
+        return found
 
     def _replaced(self, found: re.Match[str], path: str, file: str, line: int | None) -> str:
         name, default = found["name"], found["default"]

@@ -31,8 +31,8 @@ OnFile = Callable[[Path], None]
 class LayerFiles:
     """One layer as its files have it: a nested object, and the canonical paths of its tombstones in file order.
 
-    `files` names the file of a subtree by its path, `variables` those that a value was made from, and `found` are the
-    items of `values` where they are known already.
+    `files` names the file of a subtree by its path, `variables` those that a value was made from, `texts` what a lone
+    one said, and `found` are the items of `values` where they are known already.
     """
 
     values: Mapping[str, Json]
@@ -40,6 +40,7 @@ class LayerFiles:
     files: Mapping[str, Path] = field(default_factory=dict[str, Path], compare=False)
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], compare=False)
     found: Mapping[str, bytes] | None = field(default=None, compare=False, repr=False)
+    texts: Mapping[str, str] = field(default_factory=dict[str, str], compare=False, repr=False)
 
     def leaves(self) -> Iterator[tuple[str, bytes]]:
         """Canonical path and content of every item, tombstones (`HIDDEN`) last."""
@@ -127,7 +128,9 @@ class Directory:
         self, layer: str, gathered: Gathered, interpolation: Interpolation, tombstones: list[Path]
     ) -> LayerFiles:
         hidden = self._hidden(tombstones, layer, gathered.leaves.keys())
-        return LayerFiles(gathered.values, hidden, gathered.files, interpolation.used, gathered.leaves)
+        return LayerFiles(
+            gathered.values, hidden, gathered.files, interpolation.used, gathered.leaves, interpolation.texts
+        )
 
     def _hidden(self, files: list[Path], layer: str, written: AbstractSet[str]) -> tuple[str, ...]:
         """The paths of lists of tombstones; a layer cannot set and hide the same path."""

@@ -126,14 +126,15 @@ def typed(text: str, types: Types) -> Json:
         if "string" not in types:
             raise
         return text
-    if types == ANY or _fits(found, types):
+    if types == ANY or fits(found, types):
         return found
     if "string" in types:
         return text
     raise ValueRefused("This text is refused", "it has another type", "Correct it")
 
 
-def _fits(value: Json, types: Types) -> bool:
+def fits(value: Json, types: Types) -> bool:
+    """Whether a scalar is of one of some types."""
     if value is None or isinstance(value, bool):
         return ("null" if value is None else "boolean") in types
     if isinstance(value, int):

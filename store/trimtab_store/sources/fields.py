@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any, Final, TypeAlias, cast
 
 from trimtab import categories
+from trimtab.model import paths
+from trimtab.model.documents import KNOWN
 
 Types: TypeAlias = "frozenset[str]"
 """Words of JSON Schema: string, number, integer, boolean, null, array."""
@@ -58,6 +60,13 @@ def _types(branch: dict[str, Any]) -> list[str]:
         return [str(word) for word in cast("list[object]", said)]
     listed: list[object] = [*branch.get("enum", []), *([branch["const"]] if "const" in branch else [])]
     return [type_of(one) for one in listed]
+
+
+def types_at(path: str) -> Types:
+    """What the built-in field at a canonical path takes; `ANY` where there is none."""
+    document = KNOWN.of(path)
+    kind = KNOWN.type_of(document)
+    return ANY if kind is None else fields_of(kind).get(paths.parse(path)[len(paths.parse(document)) :], ANY)
 
 
 def type_of(value: object) -> str:

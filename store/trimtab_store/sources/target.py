@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from trimtab.model import labels, paths
+from trimtab.model import canonical, labels, paths
 from trimtab.model.errors import TrimtabError
 from trimtab.model.trees import HIDDEN
 from trimtab_store.drafts import Place
@@ -15,6 +15,8 @@ from trimtab_store.files.gathered import file_of
 from trimtab_store.files.interpolation import Interpolation
 from trimtab_store.files.layer_files import Contents
 from trimtab_store.sources import assigning
+from trimtab_store.sources.assigning import fits as fits_types
+from trimtab_store.sources.fields import types_at
 from trimtab_store.sources.known import Known
 from trimtab_store.validation import spelling
 
@@ -71,8 +73,9 @@ class Target:
 
     def add(self, layer: str, files: LayerFiles, *, over: bool) -> None:
         """The items of a layer's files: beside the others, or over them."""
-        for written, content in files.leaves():
+        for written, found in files.leaves():
             place = (layer, spelling.canonical(written))
+            content = _as_text(place[1], files.texts[written], found) if written in files.texts else found
             if over:
                 self.lay(place, content, (files, written))
                 continue
@@ -143,6 +146,13 @@ class Sources:
             for one in assignments
         ]
         return replaced, interpolation.used
+
+
+def _as_text(path: str, text: str, content: bytes) -> bytes:
+    """What a lone reference stands for: its text, where the field takes no other type that the text could have."""
+    types = types_at(path)
+    fits = not types or fits_types(canonical.trusted(content), types)
+    return content if fits or "string" not in types else canonical.encode(text)
 
 
 def _origin_of(files: LayerFiles, written: str) -> Origin:

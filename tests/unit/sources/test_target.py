@@ -82,6 +82,21 @@ def test_every_value_tells_where_it_comes_from(tmp_path: Path) -> None:
     assert found.said() == {b"2", b"500"}
 
 
+def test_a_lone_reference_stays_text_where_a_field_takes_nothing_else(tmp_path: Path) -> None:
+    text = (
+        'data: {binance: {api_key: "${DIGITS}", lookback_bars: "${DIGITS}"}}\n'
+        'venue: {key: "${DIGITS}"}\n'
+        'bot: {b: {description: "${EMPTY}"}}\n'
+    )
+    planted(tmp_path, {"production/a.yaml": text})
+    assert values(wanted(tmp_path, {"DIGITS": "0123", "EMPTY": ""})) == {
+        "data.binance.api_key": "0123",
+        "data.binance.lookback_bars": 123,
+        "venue.key": 123,
+        "bot.b.description": "",
+    }
+
+
 def test_what_the_process_says_is_not_looked_at_for_references(tmp_path: Path) -> None:
     planted(tmp_path, {"production/a.yaml": "venue: {name: x}\n"})
     found = wanted(tmp_path, {"QUANTBOT_VENUE_NAME": "${HOME}", "HOME": "/root"})
