@@ -33,12 +33,17 @@ def python(code: str, blocked: set[str], *arguments: str) -> subprocess.Complete
 def brought_by_the_extra() -> set[str]:
     """The top-level modules of the distributions that the extra `store` names."""
     wanted = {
-        requirement.partition(">=")[0].lower()
+        one_spelling(requirement.partition(">=")[0])
         for requirement in importlib.metadata.requires("trimtab") or []
         if requirement.endswith(("extra == 'store'", 'extra == "store"'))
     }
     by_module = importlib.metadata.packages_distributions()
-    return {module for module, names in by_module.items() if wanted & {name.lower() for name in names}}
+    return {module for module, names in by_module.items() if wanted & set(map(one_spelling, names))}
+
+
+def one_spelling(distribution: str) -> str:
+    """`tomli_w` and `tomli-w` are one."""
+    return distribution.lower().replace("_", "-")
 
 
 def test_what_the_extra_brings_is_known_by_its_names() -> None:

@@ -13,7 +13,12 @@ from typing import Final
 from trimtab.model.errors import UsageError
 
 _PROBE: Final = ["relay", "probe"]
-_OF_THE_EXTRA: Final = frozenset({"alembic", "psycopg_pool", "rich", "sqlalchemy", "typer", "yaml"})
+_OF_THE_EXTRA: Final = frozenset(
+    {
+        "alembic", "cel", "cli", "hcl2", "jsonschema_rs", "psycopg_pool", "rich", "sqlalchemy", "tomli_w", "typer",
+        "watchfiles", "yaml",
+    }
+)  # fmt: skip
 """What the extra `store` brings, by the names under which it is imported."""
 
 
