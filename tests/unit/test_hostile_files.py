@@ -16,7 +16,6 @@ from trimtab.model import canonical
 from trimtab_store.files import (
     FileRefused,
     load_env,
-    load_hcl,
     load_json,
     load_toml,
     load_yaml,
@@ -25,7 +24,7 @@ from trimtab_store.files import (
     tree,
 )
 from trimtab_store.files.env_text import MAX_ENV_BYTES
-from trimtab_store.files.hcl_text import MAX_HCL_BYTES
+from trimtab_store.files.hcl_text import MAX_HCL_BYTES, load_hcl
 from trimtab_store.files.text import MAX_FILE_BYTES
 from trimtab_store.files.toml_text import MAX_TOML_BYTES
 

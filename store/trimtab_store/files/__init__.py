@@ -2,7 +2,6 @@
 
 from trimtab_store.files.env_text import Assignment, load_env
 from trimtab_store.files.errors import FileRefused
-from trimtab_store.files.hcl_text import load_hcl
 from trimtab_store.files.json_text import load_json
 from trimtab_store.files.layer_files import LayerFiles
 from trimtab_store.files.toml_text import load_toml
@@ -20,7 +19,6 @@ __all__ = [
     "dump_toml",
     "dump_yaml",
     "load_env",
-    "load_hcl",
     "load_json",
     "load_toml",
     "load_yaml",

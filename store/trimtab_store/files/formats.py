@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from trimtab.model.canonical import Json
 from trimtab_store.files.errors import refused
-from trimtab_store.files.hcl_text import load_hcl
 from trimtab_store.files.json_text import load_json
 from trimtab_store.files.toml_text import load_toml
 from trimtab_store.files.yaml_core import load_yaml
@@ -20,6 +19,13 @@ class Load(Protocol):
     def __call__(self, text: bytes, *, name: str) -> Json:
         """The value."""
         ...
+
+
+def load_hcl(text: bytes, *, name: str) -> Json:
+    """The value of an HCL file; its parser is loaded for the first of them, not with every command."""
+    from trimtab_store.files import hcl_text  # noqa: PLC0415 - see above
+
+    return hcl_text.load_hcl(text, name=name)
 
 
 READERS: Final[Mapping[str, Load]] = {
