@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from trimtab.model import labels, layers, paths, resolution
 from trimtab.model.changes import Change
@@ -28,6 +29,7 @@ from trimtab_store.surroundings import Structure, Surroundings
 from trimtab_store.validation import spelling
 from trimtab_store.validation.inspection import Inspection, Inspector
 from trimtab_store.validation.sides import Sides
+from trimtab_store.validation.targets import LABELS_SCOPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,10 @@ class Plan:
         )
 
 
+_READERS: Final = frozenset({EVERYTHING, *paths.parents(LABELS_SCOPE), LABELS_SCOPE})
+"""What has to be read to know who reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     """What was read for a request, and what the request makes of it."""
@@ -101,7 +107,8 @@ class Planner:
         """Read what the request touches and work out what it means; raises every refusal of DESIGN §4.2."""
         spelled = request
         if self.inspector.rules is not None:
-            spelled = replace(request, operations=spelling.respelled(request.operations))
+            operations = spelling.respelled(request.operations)
+            spelled = request if operations is request.operations else replace(request, operations=operations)
         read = self._read(connection, spelled)
         before = read.draft.before
         if request.expect is not None:
@@ -131,9 +138,8 @@ class Planner:
         """Read until everything is there that somebody looks at: once, unless something new is asked for."""
         scopes = self._scopes(request)
         while True:
-            near, known = self.surroundings.around(
-                connection, request.environment, scopes, reports=self.inspector.looks
-            )
+            reports = self.inspector.looks and any(scope in _READERS for scope in scopes)
+            near, known = self.surroundings.around(connection, request.environment, scopes, reports=reports)
             draft = _draft(request, reading.state_of(known.forest.lineage(request.environment), near.items))
             raised = raising.raised(draft) if self.inspector.rules is not None and request.kind == "edit" else []
             if unread := [path for one in raised if not raising.covered(one, scopes) for path in one.scopes]:

@@ -18,6 +18,7 @@ from trimtab.model.canonical import Json
 from trimtab.model.problems import DocumentsRefused, Problem
 from trimtab.model.resolution import Absent
 from trimtab.model.values import thaw
+from trimtab_store import reading
 from trimtab_store.hooks import DocumentChange
 from trimtab_store.store import Store
 from trimtab_store.validation.rules import Seen
@@ -434,3 +435,59 @@ def test_values_that_came_by_value_are_what_was_written(store: Store) -> None:
     )
     found = store.get("token.So11111111111111111111111111111111111111112.min_order_size", "base")
     assert thaw(found.value) == "0.100000000000000000001"
+
+
+# -- what a plan reads -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The scopes of every round trip in which plans read."""
+    found: list[tuple[str, ...]] = []
+    near = reading.near
+
+    def recording(connection: Any, environments: Any, scopes: Any, reached: Any, **more: Any) -> Any:
+        found.append(tuple(scopes))
+        return near(connection, environments, scopes, reached, **more)
+
+    monkeypatch.setattr(reading, "near", recording)
+    return found
+
+
+def test_a_plan_reads_once_and_the_fleet_only_where_readers_are_told_apart(
+    connect_store: ConnectStore, store: Store, read: list[tuple[str, ...]]
+) -> None:
+    write(store, "production", "fleet.bots.mm.labels.mode", "live")
+    write(store, "base", "logging.backup_count", 1)
+    write(store, "production", "security.session_timeout", 60, "mode=live")
+    mine = connect_store()
+    read.clear()
+    for number in (2, 3):
+        write(mine, "base", "logging.backup_count", number)
+    assert len(read) == 2
+    assert not any("fleet.bots" in scopes for scopes in read)
+    read.clear()
+    write(mine, "base", "security.session_timeout", 50)
+    assert ["fleet.bots" in scopes for scopes in read] == [False, True], "nobody could know"
+    write(mine, "base", "security.session_timeout", 40)
+    assert ["fleet.bots" in scopes for scopes in read[2:]] == [True], "it is remembered"
+
+
+def test_the_bot_that_a_problem_is_about_is_named_although_all_see_the_same(store: Store) -> None:
+    write(store, "production", "fleet.bots.mm.labels.mode", "live")
+    (problem,) = refused(lambda: write(store, "production", "logging.backup_count", -1))
+    assert dict(problem.labels) == {"bot": "mm", "mode": "live"}
+
+
+def test_a_registration_that_this_writer_never_saw_costs_one_round_trip_more(
+    connect_store: ConnectStore, store: Store, read: list[tuple[str, ...]]
+) -> None:
+    mine = connect_store()
+    write(mine, "base", "signals.fast.x.y", 1)
+    write(store, "base", "schema.deep", {"documents": "signals", "version": 1, "text": '{"maxProperties": 1}'})
+    read.clear()
+    (problem,) = refused(lambda: write(mine, "base", "signals.slow.x.y", 1))
+    assert (problem.path, len(read)) == ("signals", 3)
+    read.clear()
+    write(mine, "base", "signals.fast.x.y", 2)
+    assert len(read) == 1

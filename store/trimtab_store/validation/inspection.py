@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import cached_property
+from typing import Final, TypeAlias
 
 from trimtab.model import labels, layers, paths
 from trimtab.model.items import LeafEdit
@@ -33,12 +34,14 @@ Reported: TypeAlias = "Mapping[str, Sequence[Labels]]"
 class Inspector:
     """What looks at changes before they are committed: rules, with shapes, unless `rules` is None; and hooks.
 
-    It remembers what each environment registers, so that a plan asks for all that it needs at once.
+    It remembers what each environment registers, and of which documents readers see different things, so that a plan
+    asks for all that it needs at once.
     """
 
     rules: Sequence[Rule] | None = None
     hooks: Sequence[Hook] = ()
     _known: dict[str, Registered] = field(default_factory=dict[str, Registered])
+    _apart: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     @property
     def looks(self) -> bool:
@@ -53,13 +56,15 @@ class Inspector:
         """What a change of these paths probably needs: whole documents, labels, registrations, what rules read."""
         known = self.known(environment)
         found = [known.scope(path) if path else path for path in touched]
+        if self.hooks or any((environment, scope) in self._apart for scope in found):
+            found.append(LABELS_SCOPE)
         if self.rules is None:
-            return [*found, LABELS_SCOPE]
+            return found
         for rule in (*self.rules, *known.rules):
             if any(rule.watches(document) for path in touched if path for document in known.holding(path)):
                 found += rule.reads
         stamps = behind.scopes((known.documents.of(path) for path in touched if path), known.schemas.values())
-        return [*found, LABELS_SCOPE, *REGISTRATIONS, *stamps]
+        return [*found, *REGISTRATIONS, *stamps]
 
     def inspect(
         self,
@@ -87,6 +92,15 @@ class Inspector:
     def learn(self, environment: str, registered: Registered) -> None:
         """Remember what an environment registers."""
         self._known[environment] = registered
+
+    def learn_apart(self, environment: str, scopes: Iterable[str]) -> None:
+        """Remember that readers of these documents have to be known."""
+        if len(self._apart) > _REMEMBERED:
+            self._apart.clear()
+        self._apart.update((environment, scope) for scope in scopes)
+
+
+_REMEMBERED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +141,20 @@ class Inspection:
             )
             needed.update(one.reads())
             needed.update(behind.scopes(one.documents, one.after.schemas.values()))
-        return tuple(sorted(path for path in needed if path not in read and read.isdisjoint(paths.parents(path))))
+        found = sorted(path for path in needed if path not in read and read.isdisjoint(paths.parents(path)))
+        if not found and read.isdisjoint({LABELS_SCOPE, *paths.parents(LABELS_SCOPE)}) and self._asks_who():
+            found.append(LABELS_SCOPE)
+        return tuple(found)
 
+    def _asks_who(self) -> bool:
+        """Whether it matters who the readers are: they see different things, or one of them is to be named."""
+        if any(map(labels.is_label_path, self._subject.touched)) or any(one.tells_apart() for one in self._judgements):
+            scopes = (self._judgements[0].after.scope(path) for path in self._subject.touched)
+            self._inspector.learn_apart(self._subject.environment, scopes)
+            return True
+        return bool(self.problems)
+
+    @cached_property
     def problems(self) -> Sequence[Problem]:
         """Everything that is wrong with documents, whether or not it refuses."""
         if self._rules is None:
@@ -143,7 +169,7 @@ class Inspection:
 
     def warnings(self, author: str, *, urgent: bool = False) -> tuple[str, ...]:
         """Judge everything. Raises `DocumentsRefused` with all that is wrong, `HookRefused` if only hooks refuse."""
-        problems = self.problems()
+        problems = self.problems
         objections: list[Objection] = []
         for one in self._judgements:
             objections += hooks.ask(self._inspector.hooks, one.line, one.documents, (author, urgent))

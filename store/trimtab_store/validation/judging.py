@@ -119,6 +119,13 @@ class Judgement:
         found.update(scope for rule in self.after.rules if self._is_fresh(rule) for scope in scopes_of(rule))
         return found.union(*(one.reads for one in self._inquiries))
 
+    def tells_apart(self) -> bool:
+        """Whether readers may see different things of what is judged, or a rule asks for their labels."""
+        if self.moved or any(one.rule.dimensions for one in self._inquiries):
+            return True
+        looked = {*self.documents, *(path for one in self._inquiries for path in (*one.afresh, *one.reads))}
+        return any(self.line.before.overlays(path) or self.line.after.overlays(path) for path in looked)
+
     def problems(self, shapes: Shapes) -> Iterator[Found]:
         """Everything that is wrong, with the group that would see it."""
         yield from self._shapes(shapes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from trimtab.model import layers, paths, resolution, trees
 from trimtab.model.canonical import Json
@@ -169,16 +169,27 @@ class Resolved:
         """What some layers hold at a path, the winning one first."""
         return resolution.branches_at([self._trees[rank] for rank in chosen], paths.parse(path))
 
+    def _above(self, path: str) -> Iterable[int]:
+        """The layers that may have a say about a path: of many only those that have one about what it stands in."""
+        above = paths.parent(path) if len(self._trees) > _FEW else ""
+        if not above:
+            return range(len(self._trees))
+        common, special = self._holding(above)
+        return sorted({*common, *special})
+
     def _holding(self, path: str) -> tuple[Seen, frozenset[int]]:
         """The common layers and the overlays that have a say about a path."""
         known = self._holders.get(path)
         if known is None:
-            segments, above = paths.parse(path), paths.parent(path)
-            asked = sorted({*self._holding(above)[0], *self._holding(above)[1]}) if above else range(len(self._trees))
-            holding = [rank for rank in asked if _has_a_say(self._trees[rank], segments)]
+            segments = paths.parse(path)
+            holding = [rank for rank in self._above(path) if _has_a_say(self._trees[rank], segments)]
             common = tuple(rank for rank in holding if not self._selectors[rank].labels)
             known = self._holders[path] = common, frozenset(holding) - frozenset(common)
         return known
+
+
+_FEW: Final = 16
+"""So many layers are looked at one by one."""
 
 
 def _has_a_say(tree: Node, segments: tuple[str, ...]) -> bool:

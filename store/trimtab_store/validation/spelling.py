@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Iterable
 from typing import Final
 
@@ -28,24 +29,30 @@ def canonical(path: str) -> str:
     return path if spelled == segments[depth:] else paths.join((*segments[:depth], *spelled))
 
 
-def respelled(operations: Iterable[Operation]) -> tuple[Operation, ...]:
-    """The operations with every path as it is stored.
+def respelled(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """The operations with every path as it is stored: the same ones if they are written so already.
 
     Raises `DocumentsRefused` where one of them gives the same field two different values in two spellings.
     """
-    return tuple(map(_respelled, operations))
+    spelled = tuple(map(_respelled, operations))
+    return operations if all(map(operator.is_, spelled, operations)) else spelled
 
 
 def _respelled(operation: Operation) -> Operation:
     match operation:
         case Leaves():
+            if canonical(operation.path) == operation.path and all(
+                canonical(one) == one for one, _ in operation.leaves
+            ):
+                return operation
             found = _merged(((operation.layer, path), content) for path, content in operation.leaves)
             leaves = tuple((path, content) for (_, path), content in found.items())
             return dataclasses.replace(operation, path=canonical(operation.path), leaves=leaves)
         case Replace():
             return Replace(_merged(operation.target.items()))
         case Unset() | Hide():
-            return dataclasses.replace(operation, path=canonical(operation.path))
+            path = canonical(operation.path)
+            return operation if path == operation.path else dataclasses.replace(operation, path=path)
         case _:
             return operation
 

@@ -41,6 +41,6 @@ def test_any_content_is_judged(old: dict[str, Json], new: dict[str, Json], mode:
     edits += [LeafEdit("", path, "put", leaf) for path, leaf in held(new).items()]
     edits.append(LeafEdit("", "fleet.bots.y.labels.mode", "put", f'"{mode}"'.encode()))
     sides = {"base": Sides(before, before.apply("base", edits))}
-    for problem in Inspector(BUILT_IN_RULES).inspect("base", sides, edits, {"base": [{"bot": "z"}]}).problems():
+    for problem in Inspector(BUILT_IN_RULES).inspect("base", sides, edits, {"base": [{"bot": "z"}]}).problems:
         assert problem.path
         assert problem.why

@@ -211,6 +211,6 @@ def problems_of(
     inspector: Inspector, edited: str, sides: dict[str, Sides], changed: list[LeafEdit], reported: dict[str, Any]
 ) -> tuple[Problem, ...]:
     try:
-        return tuple(inspector.inspect(edited, sides, changed, reported).problems())
+        return tuple(inspector.inspect(edited, sides, changed, reported).problems)
     except DocumentsRefused as refused:
         return refused.problems
