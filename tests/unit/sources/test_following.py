@@ -10,6 +10,7 @@ import pytest
 import watchfiles
 
 from trimtab.model.errors import TrimtabError, UnavailableError, ValueRefused
+from trimtab_store.files.tree import Fingerprint
 from trimtab_store.sources import following
 from trimtab_store.sources.following import Follower
 
@@ -92,7 +93,11 @@ def test_a_directory_is_attempted_only_once_it_rests(tmp_path: Path, monkeypatch
     """Each look at it finds it changed, until it has been changed three times."""
     monkeypatch.setattr(following, "REST_SECONDS", 0.001)
     states = iter([frozenset({(str(n), n, n, n)}) for n in (1, 2, 3, 3)])
-    monkeypatch.setattr(following, "state_of", lambda _: next(states))
+
+    def state_of(_: Path) -> Fingerprint:
+        return next(states)
+
+    monkeypatch.setattr(following, "state_of", state_of)
     told = Told(tmp_path)
     assert told.look() == ["attempt"]
     assert next(states, None) is None
