@@ -10,6 +10,7 @@ import pytest
 from tests.integration.conftest import KEY
 from tests.support.servers import Database
 from trimtab import Agent
+from trimtab.categories import ExchangeLimits, Optimizer, StrategyParameters
 from trimtab.model.errors import PathNotFound
 from trimtab.model.problems import DocumentsRefused
 from trimtab_store.store import Store
@@ -71,6 +72,12 @@ def test_every_worked_example_reads_back_through_the_typed_access(
         assert (config.circuit_breaker().failure_threshold, config.mev().timeout_ms) == (5, 1000)
         assert config.system().environment == environment
         assert config.risk_parameters().max_positions == (10 if environment == "production" else 5)
+        assert config.bind("risk.exchange_limits.phemex", ExchangeLimits).current.max_open_orders == 15
+        usual = config.bind("strategy.mean_reversion.parameters", StrategyParameters).current
+        assert (usual.position_size, usual.leverage, usual.timeframe) == (0.015, 2.0, "15m")
+        grid = config.bind("optimizer.market_maker_grid", Optimizer).current
+        assert grid.model_extra is not None
+        assert (grid.model_extra["method"], grid.model_extra["ranges"]["quartile"]) == ("grid", (0.25, 0.4))
         assert config.refused == ()
 
 

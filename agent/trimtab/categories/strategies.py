@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from trimtab.categories.base import Category, Free, Part, Several, always
 from trimtab.categories.units import AnyRatio, Count, Factor, Flag, Ratio, Said, Semver, Text
-from trimtab.model.values import EMPTY
+from trimtab.model.values import EMPTY, freeze
 
 TimeOfDay: TypeAlias = Annotated[
     str,
@@ -75,3 +75,4 @@ class Optimizer(Category):
     """`optimizer.<id>`: free, with a schema of its own."""
 
     model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(freeze)]]  # pyright: ignore[reportIncompatibleVariableOverride] - how pydantic is told
