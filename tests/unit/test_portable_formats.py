@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.model import canonical, paths
+from trimtab.model.canonical import Json
 from trimtab.model.errors import ValueRefused
 from trimtab.model.items import Item, leaves
 from trimtab.model.structure import Forest
@@ -86,7 +87,7 @@ def test_what_no_reader_would_take_back_is_not_written() -> None:
         dump_toml({"a": "x" * MAX_TOML_BYTES})
 
 
-def escaped(value: Any) -> Any:
+def escaped(value: Json) -> Json:
     """A value as a file says it, where ${ would begin a reference."""
     if isinstance(value, dict):
         return {key: escaped(child) for key, child in value.items()}
