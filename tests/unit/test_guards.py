@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import model_oracle
@@ -40,7 +40,7 @@ def put(path: str, value: Any, layer: str = "") -> LeafEdit:
 
 
 def told(before: State, *edits: LeafEdit, environment: str = "production") -> list[tuple[str, dict[str, str], str]]:
-    found = risk.judge(environment, Sides(before, before.apply(environment, edits)), edits, Thresholds.of(before))
+    found = risk.judge(Sides(before, before.apply(environment, edits)), edits, Thresholds.of(before))
     return [(one.path, dict(one.labels), one.why) for one in found]
 
 
@@ -55,7 +55,8 @@ def by_place(items: list[OracleItem]) -> dict[Any, OracleItem]:
     return {item.place: item for item in items}
 
 
-@given(st.lists(ITEMS, max_size=8), st.lists(st.tuples(ITEMS, st.booleans()), max_size=4))
+@settings(max_examples=300)
+@given(st.lists(ITEMS, min_size=3, max_size=8), st.lists(st.tuples(ITEMS, st.booleans()), min_size=1, max_size=4))
 def test_what_is_gone_is_what_the_sentences_say(
     before: list[OracleItem], wanted: list[tuple[OracleItem, bool]]
 ) -> None:
@@ -83,6 +84,12 @@ def test_what_is_gone_is_what_the_sentences_say(
             if lower and meets and other.path[: len(one.path)] == one.path and other.content != HIDE:
                 masked.add(other.place)
     assert found == Gone("production", len(removed), len(removed | masked), added)
+
+
+def test_what_stands_above_a_tombstone_is_not_gone_and_what_is_replaced_neither() -> None:
+    before = state(line({"a.b": 1, "d": 1}, "base"), line({"a.b": 2}, layer="mode=x"), line({"a.c": 3, "e": 1}))
+    edits = [LeafEdit("", "a", "hide"), put("a.c", 4), LeafEdit("", "e", "remove"), put("f", 1)]
+    assert removal.gone(before, "production", edits) == Gone("production", 1, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +130,8 @@ def test_where_enough_was_counted_nothing_can_be_refused(gone: int, share: float
         (LEVERAGE, 3, 0.01, False),
         (LEVERAGE, 0, 0.01, True),
         (LEVERAGE, 0, -1, False),
+        (LEVERAGE, -5, -1, False),
+        (LEVERAGE, -5, 0.1, True),
         ("risk.global.min_liquidity", 5000, 1000, False),
         ("risk.global.min_liquidity", 5000, 999, True),
         ("risk.global.min_liquidity", 5000, 0, True),

@@ -17,7 +17,6 @@ from trimtab.model.layers import IDENTITY_DIMENSIONS
 from trimtab.model.problems import Problem
 from trimtab.model.resolution import Absent
 from trimtab.model.states import LayerKey
-from trimtab.model.trees import HIDDEN
 from trimtab_store.guards.thresholds import REMEDY, Thresholds, number
 from trimtab_store.sight import Sight
 from trimtab_store.validation.sides import Sides
@@ -39,14 +38,14 @@ def direction(path: str) -> Literal["down", "up"] | None:
     return tightening.direction(path)
 
 
-def judge(environment: str, sides: Sides, edits: Sequence[LeafEdit], thresholds: Thresholds) -> Iterator[Problem]:
-    """The limits that readers of a line would see loosened too far by edits of `environment`, each with one reader."""
+def judge(sides: Sides, edits: Sequence[LeafEdit], thresholds: Thresholds) -> Iterator[Problem]:
+    """The limits that readers of a line would see loosened too far by edits, each with one reader."""
     bots: dict[str, dict[str, str]] | None = None
     told: set[str] = set()
     for edit in edits:
         if paths.parse(edit.path)[0] not in CATEGORIES:
             continue
-        for path in sorted(_limits(environment, sides, edit) - told):
+        for path in sorted(_limits(sides, edit) - told):
             looked = Looked(sides, path)
             if bots is None and looked.others(edit.layer):
                 sight = Sight(sides.after)
@@ -71,10 +70,10 @@ def judge_all(sides: Sides, thresholds: Thresholds) -> Iterator[Problem]:
                 break
 
 
-def _limits(environment: str, sides: Sides, edit: LeafEdit) -> set[str]:
-    """The limits that an edit may change: its own path, or what a tombstone masked there or masks now."""
+def _limits(sides: Sides, edit: LeafEdit) -> set[str]:
+    """The limits that an edit may change: its own path, or what a tombstone masks now."""
     found = {edit.path}
-    if HIDDEN in {edit.outcome, sides.before.content(environment, edit.layer, edit.path)}:
+    if edit.operation == "hide":
         for key in sides.before.trees:
             found.update(path for path, _ in sides.before.below(*key, edit.path))
     return {path for path in found if direction(path) is not None}
