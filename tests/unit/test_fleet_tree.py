@@ -11,6 +11,7 @@ from trimtab.model import resolution, states
 from trimtab.model.errors import UnavailableError
 from trimtab.model.resolution import ABSENT
 from trimtab.model.states import State
+from trimtab.model.structure import Forest
 from trimtab.model.values import thaw
 from trimtab_store.files import FileRefused, FleetTree, read_tree
 
@@ -357,6 +358,63 @@ def test_a_tree_is_read_layer_by_layer(tmp_path: Path) -> None:
         ("mode=live", "risk.parts", b""),
         ("mode=live,region=ny4", "risk.global.max_leverage", b"1.5"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("fleet.json", '{"environments": [{"name": "base"}, {"name": "eu", "parent": "base"}]}'),
+        ("fleet.toml", '[[environments]]\nname = "base"\n[[environments]]\nname = "eu"\nparent = "base"\n'),
+        ("fleet.hcl", 'environments = [{ name = "base" }, { name = "eu", parent = "base" }]\n'),
+    ],
+)
+def test_environments_are_declared_in_any_format_but_only_once(tmp_path: Path, name: str, text: str) -> None:
+    tree = read_tree(write(tmp_path, {name: text, "base/.keep": "", "eu/.keep": ""}))
+    assert (tree.declared, [(one.name, one.parent) for one in tree.environments]) == (
+        True,
+        [("base", None), ("eu", "base")],
+    )
+    write(tmp_path, {"fleet.yaml": "environments: [{name: base}]"})
+    with pytest.raises(FileRefused, match="declares the environments, too"):
+        read_tree(tmp_path)
+
+
+def test_directories_alone_are_environments_that_inherit_from_base_unless_the_store_knows_better(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, {f"{name}/.keep": "" for name in ("production", "canary", "base", "local")})
+    alone = read_tree(tmp_path)
+    assert (alone.declared, alone.local is not None) == (False, True)
+    assert [(one.name, one.parent) for one in alone.environments] == [
+        ("base", None),
+        ("canary", "base"),
+        ("production", "base"),
+    ]
+    known = Forest({"root": None, "production": "root", "canary": "production"}, {"root": ("mode", "bot")})
+    told = read_tree(tmp_path, known=known)
+    assert [(one.name, one.parent) for one in told.environments] == [
+        ("base", None),
+        ("production", "root"),
+        ("canary", "production"),
+    ]
+    assert told.forest.lineage("canary").dimensions == ("mode", "bot")
+
+
+@pytest.mark.parametrize(
+    ("files", "rule", "named"),
+    [
+        ({"local/a.yaml": "a: {b: 1}"}, "empty", "neither fleet.yaml nor the directory"),
+        ({"Production/a.yaml": "a: {b: 1}"}, "structure", "Production"),
+        ({"base/.keep": "", "notes.txt": ""}, "unknown-file", "notes.txt"),
+        ({"base/.keep": "", "local/overlays/mode=live.yaml": "a: {b: 1}"}, "unknown-file", "overlays"),
+    ],
+)
+def test_a_tree_without_a_fleet_file_must_fit_all_the_same(
+    tmp_path: Path, files: dict[str, str | None], rule: str, named: str
+) -> None:
+    with pytest.raises(FileRefused) as caught:
+        read_tree(write(tmp_path, files))
+    assert (caught.value.rule, named in str(caught.value)) == (rule, True), caught.value
 
 
 def test_a_layer_is_made_of_files_of_any_format_that_say_different_paths(tmp_path: Path) -> None:
