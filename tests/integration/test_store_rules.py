@@ -68,10 +68,13 @@ def test_a_strategy_risks_no_more_than_the_limits_of_its_environment_allow(ruled
         ("strategy.mm.parameters.leverage", "strategy-risk")
     }
     change(ruled, {"strategy.mm.parameters.leverage": 3.0})
-    (tightened,) = refused(ruled, {"risk.global.max_leverage": 2.5}, "production")
-    assert (tightened.path, tightened.environment) == ("strategy.mm.parameters.leverage", "production")
-    overlaid = refused(ruled, {"risk.global.max_leverage": 2.5}, "production", "bot=one")
-    assert [problem.labels.get("bot") for problem in overlaid] == ["one"]
+    with ruled.edit("production", author="test") as edit:
+        edit.set("risk.global.max_leverage", 2.5, "bot=one")  # a limit may always be lowered
+    (warning,) = edit.committed.warnings
+    assert "strategy.mm.parameters.leverage" in warning
+    assert "production, bot=one" in warning
+    (exceeding,) = refused(ruled, {"strategy.mm.parameters.leverage": 2.9})
+    assert (exceeding.environment, exceeding.labels.get("bot")) == ("production", "one")
 
 
 def test_a_bot_goes_live_when_everything_is_there_and_not_before(ruled: Store) -> None:

@@ -93,7 +93,11 @@ cannot be compared with a share of the portfolio."""
 
 
 class StrategyRisk(BuiltInRule):
-    """A strategy risks no more than the global limits permit."""
+    """A strategy risks no more than the global limits permit.
+
+    A limit may always be lowered, for that may be all that stands between a fleet and its loss: strategies that exceed
+    it then are warnings, until one of them is changed.
+    """
 
     name = "strategy-risk"
     watched = frozenset({STRATEGIES, LIMITS})
@@ -106,13 +110,18 @@ class StrategyRisk(BuiltInRule):
 
     def judge(self, seen: Seen) -> Iterable[Problem]:
         """The changed strategies, or all of them where limits get tighter."""
-        concerned = set(changed_in(seen, STRATEGIES))
+        changed = set(changed_in(seen, STRATEGIES))
+        concerned = set(changed)
         if LIMITS in seen.changed and _is_tighter(seen.before(LIMITS), seen.at(LIMITS)):
             concerned.update(seen.documents(STRATEGIES))
         for strategy in sorted(concerned):
-            yield from self._exceeding(strategy, seen.at(strategy), held(seen, LIMITS))
+            document = seen.at(strategy)
+            severity = severity_of(document) if strategy in changed else "warn"
+            yield from self._exceeding(strategy, document, held(seen, LIMITS), severity)
 
-    def _exceeding(self, strategy: str, document: Json | Absent, limits: Json | Absent) -> Iterator[Problem]:
+    def _exceeding(
+        self, strategy: str, document: Json | Absent, limits: Json | Absent, severity: Severity
+    ) -> Iterator[Problem]:
         for name, limit in RISKS.items():
             risked, permitted = number(part(document, "parameters", name)), permitted_by(limits, limit)
             if risked is None or permitted is None or risked <= permitted or (name == "max_risk" and risked > 1):
@@ -123,7 +132,7 @@ class StrategyRisk(BuiltInRule):
                 why=f"it is more than {LIMITS}.{limit}, which is {permitted:f}",
                 remedy="Lower it, or change the limit first",
                 value=f"{risked:f}"[:80],
-                severity=severity_of(document),
+                severity=severity,
             )
 
 

@@ -150,13 +150,13 @@ def test_what_is_no_number_is_left_to_the_schema(value: Any) -> None:
     assert told("strategy-risk", {"strategy.mm.parameters.leverage": value}) == []
 
 
-def test_a_global_limit_is_lowered_to_what_strategies_risk_and_no_further() -> None:
+def test_a_global_limit_is_lowered_in_any_case_and_warns_of_the_strategies_that_exceed_it() -> None:
     assert told("strategy-risk", {"risk.global.max_leverage": 3}) == []
     assert told("strategy-risk", {"risk.global.max_leverage": 2}) == [
         "warn strategy.arb.parameters.leverage: it is more than risk.global.max_leverage, which is 2"
     ]
     assert told("strategy-risk", {"risk.global.max_leverage": 1.9})[1] == (
-        "refuse strategy.mm.parameters.leverage: it is more than risk.global.max_leverage, which is 1.9"
+        "warn strategy.mm.parameters.leverage: it is more than risk.global.max_leverage, which is 1.9"
     )
     assert told("strategy-risk", {"risk.global.max_leverage": 1, "strategy.mm.parameters.leverage": 1})[1:] == []
 
@@ -168,12 +168,12 @@ def test_without_global_limits_nothing_is_compared() -> None:
 def test_the_first_global_limits_are_compared_with_what_strategies_risk() -> None:
     old = with_(FLEET, {"risk.global": REMOVED, "strategy.mm.parameters.leverage": 4})
     assert told("strategy-risk", {"risk.global": {"max_leverage": 4}}, old=old) == []
-    assert told("strategy-risk", {"risk.global": {"min_liquidity": 1}}, old=old)[0].startswith("refuse strategy.mm")
+    assert told("strategy-risk", {"risk.global": {"min_liquidity": 1}}, old=old)[0].startswith("warn strategy.mm")
 
 
 def test_a_limit_that_is_taken_away_falls_back_to_its_default() -> None:
     old = with_(FLEET, {"risk.global.max_leverage": 5, "strategy.mm.parameters.leverage": 4})
-    assert told("strategy-risk", {"risk.global.max_leverage": REMOVED}, old=old)[0].startswith("refuse strategy.mm")
+    assert told("strategy-risk", {"risk.global.max_leverage": REMOVED}, old=old)[0].startswith("warn strategy.mm")
 
 
 # live-broker
