@@ -95,6 +95,8 @@ def test_an_upgrade_is_one_revision_for_each_environment_and_keeps_what_readers_
     assert read(params, "production", "params.mm.base_size") == 0.2
     assert read(params, "production", "params.mm.base_size", mode="live") == 0.1
     assert read(params, "production", "params.only") == {"base_size": 0.05, "mode": "slow"}
+    own = {item.path for item in params.queries.items("production", "params.mm", own=True)}
+    assert own == {"params.mm.base_size"}, "a default stands where the document begins"
     assert params.plan_upgrade("params").upgrades == ()
     with pytest.raises(DocumentsRefused, match="size"):
         write(params, "base", {"params.mm.size": 51})
