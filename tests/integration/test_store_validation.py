@@ -491,3 +491,19 @@ def test_a_registration_that_this_writer_never_saw_costs_one_round_trip_more(
     read.clear()
     write(mine, "base", "signals.fast.x.y", 2)
     assert len(read) == 1
+
+
+def test_what_a_rule_reads_is_there_when_only_a_label_moves(connect_store: ConnectStore, store: Store) -> None:
+    """The exchange of a strategy that nobody touches: a bot that goes live needs its credentials."""
+    del store
+    mine = connect_store(rules=None)
+    with mine.edit("base", author="ada") as edit:
+        edit.set("risk.global.max_leverage", 2)
+        edit.set("risk.parameters", {"max_position_size": 1, "daily_loss_limit": 1})
+        edit.set("exchange.hyperliquid", {"testnet": False})
+        edit.set("strategy.maker", {"name": "maker", "version": "1.0.0", "enabled": True, "exchange": "hyperliquid"})
+        edit.set("fleet.bots.mm.labels", {"mode": "paper", "strategy": "maker"})
+    (problem,) = refused(lambda: write(mine, "base", "fleet.bots.mm.labels.mode", "live"))
+    assert (problem.rule, problem.path) == ("live-credentials", "exchange.hyperliquid.credentials")
+    write(mine, "base", "exchange.hyperliquid.credentials", {"api_key": "SECURE:key"})
+    assert write(mine, "base", "fleet.bots.mm.labels.mode", "live").created

@@ -160,28 +160,30 @@ class Judgement:
         afresh = tuple(filter(rule.watches, self._everything)) if is_fresh or self.moved & rule.dimensions else ()
         if not watched and not afresh:
             return None
-        return Inquiry(rule, watched, afresh, (*rule.reads, *self._also(rule, watched)), is_fresh)
+        return Inquiry(rule, watched, afresh, (*rule.reads, *self._also(rule, watched, afresh)), is_fresh)
 
     def _is_fresh(self, rule: Rule) -> bool:
         return rule in self.after.rules and rule not in self.before.rules
 
-    def _also(self, rule: Rule, watched: Sequence[str]) -> tuple[str, ...]:
-        """What a rule reads because of how documents change, for some target or other."""
+    def _also(self, rule: Rule, watched: Sequence[str], afresh: Sequence[str]) -> tuple[str, ...]:
+        """What a rule reads because of how documents change, or are, for some target or other."""
         if getattr(type(rule), "reads_also", None) is BuiltInRule.reads_also:
             return ()  # it says so for every way: a thousand bots have a thousand
-        found: set[str] = set()
-        for document in watched:
+        found, again = set[str](), frozenset(afresh)
+        for document in {*watched, *afresh}:
             for old, new in self._ways_of(document):
+                if old is new and document not in again:
+                    continue
                 if also := rule.reads_also(document, old.json, new.json):
                     found.update(also)
         return tuple(sorted(found - set(rule.reads)))
 
     def _ways_of(self, document: str) -> Sequence[tuple[Content, Content]]:
-        """The ways in which some target sees a document change."""
+        """What some target sees of a document before and after, where it sees anything."""
         known = self._ways.get(document)
         if known is None:
             seen = {(self.line.old(document, one), self.line.new(document, one)) for one in self._groups(document)}
-            known = self._ways[document] = [(old, new) for old, new in seen if old is not new]
+            known = self._ways[document] = [way for way in seen if not (way[0].is_absent and way[1].is_absent)]
         return known
 
     def _groups(self, document: str) -> list[Group]:

@@ -38,6 +38,8 @@ class Registered:
     @classmethod
     def of(cls, side: Resolved) -> Registered:
         """What one side of a line registers; what makes no sense there is passed over, and refused where it is put."""
+        if not side.holds(SCHEMA) and not side.holds(RULE):
+            return EMPTY
         return _registered(side.content(SCHEMA, ()).raw, side.content(RULE, ()).raw)
 
     def holding(self, path: str) -> tuple[str, ...]:

@@ -118,6 +118,10 @@ class Resolved:
         """The paths of all items, tombstones too."""
         return frozenset(item.path for item in self.state.items())
 
+    def holds(self, category: str) -> bool:
+        """Whether any layer holds something of a category."""
+        return any(category in tree for tree in self._trees)
+
     def is_ranked_as(self, other: Resolved) -> bool:
         """Whether another side has the same layers, so that both number them alike."""
         return self._ranked == other._ranked

@@ -75,7 +75,8 @@ def _targets(
 ) -> Iterator[Target]:
     for identity in identities:
         after = new(identity)
-        yield Target(after if old is None else old(identity), after, declared)
+        before = after if old is None else old(identity)
+        yield Target(after if before == after else before, after, declared)
 
 
 def _attributes(side: Resolved) -> Attributes:

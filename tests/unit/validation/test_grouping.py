@@ -47,7 +47,8 @@ class Telling:
         return document in self.watched
 
     def reads_also(self, document: str, before: Json | Absent, after: Json | Absent) -> tuple[str, ...]:
-        return ("y.d",) if document == "x.e" and after is ABSENT and before is not ABSENT else ()
+        del before
+        return ("y.d",) if document == "x.e" or after is ABSENT else ()
 
     def judge(self, seen: Seen) -> Iterable[Problem]:
         asked = {name: seen.labels.get(name) for name in sorted(self.dimensions)}
