@@ -130,6 +130,7 @@ def wrong() -> Iterator[tuple[str, bytes]]:
     values: list[Any] = [None, True, -1, 1.5, 1e300, "x", [], {}, [[]], [{}], {"a": {"b": 1}}, [None]]
     fine: dict[str, list[Any]] = {
         "labels": [{}],
+        "understands": [{}],
         "refused": [[]],
         "alarms": [[]],
         "too_stale": [[]],
@@ -145,7 +146,7 @@ def wrong() -> Iterator[tuple[str, bytes]]:
             if value not in fine.get(name, []):
                 agent = f"{name}-{number}"
                 yield agent, orjson.dumps({**fields, "agent": agent, name: value})
-        if name not in {"too_stale", "attached", "overrides"}:
+        if name not in {"too_stale", "attached", "overrides", "understands"}:
             yield f"no-{name}", orjson.dumps({key: value for key, value in fields.items() if key != name})
     texts = [b"", b"\xff\xfe", b"[" * 100_000, b"9" * 100_000, b"x" * 1_000_000, b'{"agent":', b"null", b"[]"]
     yield from ((f"text-{number}", text) for number, text in enumerate(texts))
