@@ -9,11 +9,15 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.integration.conftest import connecting_agents
 from tests.support.servers import Database
+from tests.support.world import eventually
 from trimtab.model.canonical import Json
 from trimtab.model.errors import PathNotFound
 from trimtab.model.problems import DocumentsRefused
 from trimtab.model.values import thaw
+from trimtab_store.embedded.redis import RedisServer
+from trimtab_store.evolution.planning import Planned
 from trimtab_store.evolution.steps import UpgradeRefused
 from trimtab_store.store import Store
 
@@ -162,6 +166,29 @@ def test_what_a_running_agent_could_not_read_needs_force(
     else:
         params.upgrade(planned, author="ada")
     assert read(params, "production", "params.mm.base_size") == 0.2
+
+
+def test_a_bot_says_what_its_code_understands_as_long_as_it_runs(
+    params: Store, database: Database, one_redis: RedisServer
+) -> None:
+    write(params, "base", {"schema.params": SECOND})
+    planned = params.plan_upgrade("params")
+    with connecting_agents(database, one_redis) as connect:
+        connect(understands={"params": 1})
+        assert eventually(lambda: "understands version 1" in refusal(params, planned), 20)
+    params.upgrade(planned, author="ada")
+
+
+def refusal(store: Store, planned: Planned) -> str:
+    """What refuses the first revision of an upgrade; nothing is committed."""
+    block = store.validate(planned.upgrades[0].environment)
+    try:
+        with block as edit:
+            for operation in planned.upgrades[0].operations:
+                edit.add(operation)
+    except DocumentsRefused as error:
+        return str(error)
+    return ""
 
 
 def test_nobody_is_asked_about_documents_that_stay_what_they_are(params: Store, database: Database) -> None:

@@ -30,14 +30,14 @@ def risen(sides: Sides, edits: Sequence[LeafEdit]) -> dict[str, tuple[Versioned,
     """The documents that edits touch and that a line has for a newer version than before, with that version."""
     if not versions_exist(sides.after):
         return {}
-    schemas = Schemas.of(sides.after)
+    schemas, earlier = Schemas.of(sides.after), Schemas.of(sides.before)
     found: dict[str, tuple[Versioned, int]] = {}
     for document in {_document(schemas, edit.path) for edit in edits}:
         schema = schemas.of_document(document)
         if schema is None or not _exists(sides.after, document):
             continue
         version = schemas.version_in(sides.after, document)
-        before = Schemas.of(sides.before).version_in(sides.before, document) if _exists(sides.before, document) else 1
+        before = earlier.version_in(sides.before, document) if _exists(sides.before, document) else 1
         if version > before:
             found[document] = schema, version
     return found
