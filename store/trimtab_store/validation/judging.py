@@ -20,6 +20,7 @@ from trimtab_store.validation.registered import Registered, documents_in
 from trimtab_store.validation.resolved import Content, Resolved, Seen, descend
 from trimtab_store.validation.rules import Rule
 from trimtab_store.validation.schemas import Schema, prefix
+from trimtab_store.validation.targets import LABELS_SCOPE
 
 Found: TypeAlias = "tuple[Problem, Group]"
 Shapes: TypeAlias = "Callable[[Registered, Content], Sequence[Problem]]"
@@ -157,7 +158,14 @@ class Judgement:
         """What a rule is to be asked; None if nothing here concerns it."""
         is_fresh = self._is_fresh(rule)
         watched = tuple(filter(rule.watches, self.documents))
-        afresh = tuple(filter(rule.watches, self._everything)) if is_fresh or self.moved & rule.dimensions else ()
+        afresh: tuple[str, ...] = ()
+        if is_fresh:
+            afresh = tuple(filter(rule.watches, self._everything))
+        elif self.moved & rule.dimensions:
+            # what other bots are labelled is nothing new to a bot whose own label moves
+            afresh = tuple(
+                one for one in self._everything if not paths.is_below(one, LABELS_SCOPE) and rule.watches(one)
+            )
         if not watched and not afresh:
             return None
         return Inquiry(rule, watched, afresh, (*rule.reads, *self._also(rule, watched, afresh)), is_fresh)

@@ -1,4 +1,6 @@
-"""Resolved values before they are decoded: nested sets of leaves, which are hashed and compared quickly.
+"""Resolved values before they are decoded: the names and the contents of an object as two tuples.
+
+They are hashed and compared quickly, and cost the garbage collector little: a tuple of bytes is none of its business.
 
 What `resolution` says of readers holds here too (a test compares them): the first layer that holds something decides, a
 tombstone masks what lower ranks hold at and below it, an empty object shows only where nothing below it resolves.
@@ -8,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from operator import itemgetter
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from trimtab.model import canonical, paths, resolution
 from trimtab.model.canonical import Json
 from trimtab.model.resolution import Branches
 from trimtab.model.trees import HIDDEN, OWN, Branch
 
-Raw: TypeAlias = "bytes | frozenset[tuple[str, Raw]]"
-"""Canonical bytes of a leaf, or segments with what stands below them."""
+Raw: TypeAlias = "bytes | tuple[tuple[str, ...], tuple[Raw, ...]]"
+"""Canonical bytes of a leaf, or the sorted segments of an object and what stands below each."""
 
 _CONTAINERS: Final = b"[{"
-_segment: Final = itemgetter(0)
 _SPECIAL: Final = frozenset({HIDDEN, b"{}"})
 
 
@@ -29,25 +29,36 @@ def resolve(branches: Branches) -> Raw | None:
     if (flat := _flat(branches)) is not None:
         return flat
     visible, deciding = resolution.unmasked(branches)
-    gathered: list[tuple[str, Raw]] = []
+    gathered: dict[str, Raw] = {}
     for segment, found in resolution.children(visible):
         first = found[0]
         value = first or None if len(found) == 1 and isinstance(first, bytes) else resolve(found)
         if value is not None:
-            gathered.append((segment, value))
-    return frozenset(gathered) if gathered else deciding or None
+            gathered[segment] = value
+    return _object(gathered) if gathered else deciding or None
+
+
+def _object(fields: dict[str, Raw]) -> Raw:
+    names = _shared(tuple(sorted(fields)))
+    return names, tuple([fields[name] for name in names])
+
+
+@lru_cache(maxsize=4096)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same tuple for the same names: a thousand bots have one set of them."""
+    return names
 
 
 def _flat(branches: Branches) -> Raw | None:
     """The same for objects of plain leaves, as most documents are; None for anything else."""
-    merged: dict[str, Branch] = {}
+    merged: dict[str, Any] = {}
     for branch in reversed(branches):
         if not isinstance(branch, dict) or OWN in branch:
             return None
         merged.update(branch)
         if not _plain(branch):
             return None
-    return frozenset(merged.items()) if merged else None  # type: ignore[arg-type] # every leaf is bytes, see _plain
+    return _object(merged) if merged else None
 
 
 def _plain(branch: dict[str, Branch]) -> bool:
@@ -63,7 +74,7 @@ def decode(raw: Raw) -> Json:
         return _leaf(raw)
     return {
         segment: _leaf(below) if isinstance(below, bytes) else decode(below)
-        for segment, below in sorted(raw, key=_segment)
+        for segment, below in zip(*raw, strict=True)
     }
 
 
@@ -82,5 +93,5 @@ def leaves(raw: Raw, path: str) -> Iterator[str]:
     if isinstance(raw, bytes):
         yield path
         return
-    for segment, below in raw:
+    for segment, below in zip(*raw, strict=True):
         yield from leaves(below, paths.child(path, segment))
