@@ -57,7 +57,7 @@ class Stand:
     def store(self, *, publishing: bool = True, **options: Any) -> Store:
         """A store of its own connections; documents have to fit their categories, and no rule looks across them."""
         url = self.redis_url if publishing else None
-        given = {"rules": [ASKS_NOTHING], **options}
+        given: dict[str, Any] = {"rules": [ASKS_NOTHING], **options}
         return self.closing.enter_context(Store.connect(self.writer_url, url, signing_key=KEY, **given))
 
     def populate(self) -> Store:

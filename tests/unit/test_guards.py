@@ -251,3 +251,21 @@ def _too_loose(name: str, old: Any, new: Any) -> bool:
 )
 def test_thresholds_come_from_the_configuration(said: dict[str, Any], expected: Thresholds) -> None:
     assert Thresholds.of(state(line({f"guard.config.{name}": value for name, value in said.items()}))) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "moves"),
+    [
+        ("risk.global.max_leverage", "down"),
+        ("risk.global.min_liquidity", "up"),
+        ("risk.circuit_breakers.loss_threshold", "down"),
+        ("strategy.mm.parameters.max_risk", "down"),
+        ("strategy.mm.parameters.freqai.data_split.test_size", None),
+        ("bot.one.risk_management.position_size", "down"),
+        ("bot.one.strategy.entry_logic.params.cache_size", None),
+        ("monitoring.config.max_points", None),
+        ("risk", None),
+    ],
+)
+def test_limits_are_what_limits_risk_and_not_what_an_author_calls_alike(path: str, moves: str | None) -> None:
+    assert risk.direction(path) == moves

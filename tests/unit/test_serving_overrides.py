@@ -24,15 +24,25 @@ START_TREE: dict[str, Json] = {
 }
 WISH: dict[str, Json] = {"risk": {"global": {"max_leverage": 2, "max_loss": 4}}}
 
+
+def put(path: str, value: Json) -> LeafEdit:
+    return LeafEdit("", path, "put", canonical.encode(value))
+
+
+def remove(path: str) -> LeafEdit:
+    return LeafEdit("", path, "remove")
+
+
+LIMITS = st.sampled_from(["risk.global.max_leverage", "risk.global.max_loss", "risk.global.other"])
 EDITS = st.one_of(
-    st.builds(
-        lambda path, value: LeafEdit("", f"risk.global.{path}", "put", canonical.encode(value)),
-        st.sampled_from(["max_leverage", "max_loss", "other"]),
-        st.integers(1, 6),
-    ),
-    st.builds(lambda path: LeafEdit("", f"risk.global.{path}", "remove"), st.sampled_from(["max_leverage", "other"])),
-    st.builds(lambda value: LeafEdit("", "override.config.permitted", "put", canonical.encode(value)), st.booleans()),
+    st.builds(put, LIMITS, st.integers(1, 6)),
+    st.builds(remove, st.sampled_from(["risk.global.max_leverage", "risk.global.other"])),
+    st.builds(put, st.just("override.config.permitted"), st.booleans()),
 )
+
+
+def path_of(edit: LeafEdit) -> str:
+    return edit.path
 
 
 def offer(serving: Serving, snapshot: Snapshot, change: Change | None, follows: Position) -> Serve:
@@ -45,7 +55,7 @@ def change_of(edits: Sequence[LeafEdit]) -> Change:
     return Change(environment="base", author="a", reason="", time="", edits=tuple(edits))
 
 
-@given(st.lists(st.tuples(st.lists(EDITS, min_size=1, max_size=3, unique_by=lambda one: one.path), st.booleans())))
+@given(st.lists(st.tuples(st.lists(EDITS, min_size=1, max_size=3, unique_by=path_of), st.booleans())))
 def test_what_is_served_is_the_state_with_the_overrides_that_hold_and_its_differences_are_real(
     steps: list[tuple[list[LeafEdit], bool]],
 ) -> None:
@@ -55,7 +65,7 @@ def test_what_is_served_is_the_state_with_the_overrides_that_hold_and_its_differ
     )
     serving = Serving({}, overrides=overrides)
     before, position = views.empty({}), START
-    for number, (edits, contiguous) in enumerate([([], False), *steps], 1):
+    for number, (edits, contiguous) in enumerate([(list[LeafEdit](), False), *steps], 1):
         state = state.apply("base", edits)
         snapshot = Snapshot("base", Position(1, number), b"%032d" % number, state)
         served = offer(serving, snapshot, change_of(edits) if contiguous else None, position)

@@ -13,6 +13,7 @@ from trimtab_store.portable import Format
 from trimtab_store.queries import AsOf
 
 FORMATS: Final[tuple[Format, ...]] = ("json", "yaml", "toml")
+_NAMED: Final[dict[str, Format]] = {form: form for form in FORMATS}
 _ENDINGS: Final[dict[str, Format]] = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _LONGEST_SECONDS: Final = 86_400
@@ -79,7 +80,7 @@ def format_of(named: str, file: Path | None) -> Format:
     """JSON, YAML or TOML: as named, else by the ending of the file, else JSON."""
     if not named:
         return _ENDINGS.get(file.suffix.lower() if file else "", "json")
-    found = next((form for form in FORMATS if form == named), None)
+    found = _NAMED.get(named)
     if found is None:
         known = ", ".join(FORMATS[:-1])
         why = f"it is {known} or {FORMATS[-1]}"

@@ -24,6 +24,7 @@ from trimtab_store.validation.sides import Sides
 CATEGORIES: Final = frozenset({"risk", "trading", "trader", "mev", "circuit_breaker", "token", "strategy", "bot"})
 _MANY: Final = frozenset({"token", "strategy", "bot"})
 """Where a whole document may go with its limits: there is nothing left to limit."""
+_PARAMETER: Final = 4  # strategy.<id>.parameters.<name>
 _THRESHOLDS: Final = frozenset({"risk", "circuit_breaker"})
 """Where a threshold is a limit as well."""
 
@@ -33,9 +34,18 @@ def direction(path: str) -> Literal["down", "up"] | None:
     segments = paths.parse(path)
     if segments[0] not in CATEGORIES or len(segments) == 1:
         return None
+    if _is_free(segments):
+        return None
     if segments[0] in _THRESHOLDS and "threshold" in segments[-1].lower().split("_"):
         return "down"
     return tightening.direction(path)
+
+
+def _is_free(segments: tuple[str, ...]) -> bool:
+    """Whether a path lies in what authors of strategies call as they like: below their own parameters, or a bot's."""
+    if segments[0] == "strategy":
+        return len(segments) > _PARAMETER
+    return segments[0] == "bot" and segments[2:3] == ("strategy",)
 
 
 def judge(sides: Sides, edits: Sequence[LeafEdit], thresholds: Thresholds) -> Iterator[Problem]:
