@@ -88,7 +88,7 @@ def attaching(counts: dict[int, int]) -> Section:
             for full in (False, True):
                 if full:
                     for number in range(LOG):
-                        line.put([f"token.t{number:06d}.field_0"], number)
+                        line.put([f"desk.t{number:06d}.field_0"], number)
                 with Child("attached_bot", "attaching", line.place, fixtures.some_path(items), rounds) as child:
                     found = child.told()
                 what = f"{items:,} items, {f'{LOG:,} changes in the log' if full else 'no changes since the snapshot'}"
@@ -113,7 +113,7 @@ def writer(quick: bool) -> None:  # noqa: FBT001 - told as JSON
 
 def gaps(rounds: dict[str, int]) -> list[Section]:
     items = GAP_ITEMS // 10 if fixtures.quick() else GAP_ITEMS
-    warm = [f"token.t{number:06d}.field_0" for number in range(WARM)]
+    warm = [f"desk.t{number:06d}.field_0" for number in range(WARM)]
     found: dict[str, Found] = {}
     with Child("attached", "writer", fixtures.quick()) as writing:
         place = writing.told()

@@ -50,7 +50,7 @@ def holding(directory: str) -> None:
 
     with attach(directory, LABELS) as first:
         paths = list(first.pinned())
-    leaves = [path for path in paths if path.count(".") == 2]  # token.<id>.<field>
+    leaves = [path for path in paths if path.count(".") == 2]  # desk.<id>.<field>
     before = private_bytes()
     config = attach(directory, LABELS)
     attached = private_bytes() - before

@@ -54,7 +54,7 @@ def plain(stand: dict[str, str], file: str | None) -> float:
         with contextlib.closing(redis.Redis.from_url(stand["redis_url"])) as client:
             text = cast("bytes", client.get(KEY))
     found: Any = orjson.loads(text)
-    value = found["token"][f"t{ITEMS // 10:06d}"]["field_0"]
+    value = found["desk"][f"t{ITEMS // 10:06d}"]["field_0"]
     taken = (time.perf_counter() - begins) * 1000
     if value != 2.5:
         raise AssertionError("it does not hold what it should")

@@ -36,7 +36,7 @@ def items(count: int) -> Iterator[Item]:
     values = [canonical.encode(value) for value in VALUES]
     for number in range(count):
         document, place = divmod(number, FIELDS)
-        yield Item(ENVIRONMENT, "", f"token.t{document:06d}.field_{place}", values[place])
+        yield Item(ENVIRONMENT, "", f"desk.t{document:06d}.field_{place}", values[place])
 
 
 def documents(count: int, *, salt: float = 0.0) -> dict[str, canonical.Json]:
@@ -46,7 +46,7 @@ def documents(count: int, *, salt: float = 0.0) -> dict[str, canonical.Json]:
         texts[f"t{document:06d}"] = {
             f"field_{place}": value if not salt else [salt, document, place] for place, value in enumerate(VALUES)
         }
-    return {"token": texts}
+    return {"desk": texts}
 
 
 def state(count: int) -> State:
@@ -62,7 +62,7 @@ def view(count: int) -> tuple[State, View]:
 
 def some_path(count: int) -> str:
     """A path in the middle, as a string of its own: what a program that builds its paths has."""
-    return f"token.t{count // FIELDS // 2:06d}.field_0"
+    return f"desk.t{count // FIELDS // 2:06d}.field_0"
 
 
 @dataclass

@@ -117,7 +117,7 @@ def commit(store: Store, environment: str, sort: str, number: int) -> int:
         with store.edit(environment, author="bench", reason="measured") as edit:
             for document in range(MANY // fixtures.FIELDS):
                 fields = {f"field_{place}": number + place for place in range(fixtures.FIELDS)}
-                edit.set(f"token.t{document:06d}", fields)
+                edit.set(f"desk.t{document:06d}", fields)
         return edit.committed.revision
     text = servers.exported(environment, ITEMS, salt=number)
     return store.import_environment(text, author="bench", reason="measured").revision

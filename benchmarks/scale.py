@@ -59,7 +59,7 @@ def commits(store: Store, rounds: int) -> Iterator[float]:
     for number in range(rounds):
         begins = time.perf_counter()
         with store.edit("production", author="bench", reason="measured") as edit:
-            edit.set("token.t000001.field_0", number + 0.5)
+            edit.set("desk.t000001.field_0", number + 0.5)
         yield (time.perf_counter() - begins) * 1e3
 
 

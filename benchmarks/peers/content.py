@@ -18,7 +18,7 @@ def document(items: int) -> str:
 
 def path(items: int) -> str:
     """The path of the value that is read."""
-    return f"token.{document(items)}.field_0"
+    return f"desk.{document(items)}.field_0"
 
 
 def nested(items: int, value: float = FIRST) -> dict[str, Any]:
@@ -28,13 +28,13 @@ def nested(items: int, value: float = FIRST) -> dict[str, Any]:
         for number in range(items // FIELDS)
     }
     texts[document(items)]["field_0"] = value
-    return {"token": texts}
+    return {"desk": texts}
 
 
 def flat(items: int, value: float = FIRST) -> dict[str, Any]:
     """The same, path by path."""
     return {
-        f"token.{name}.{field}": one
-        for name, fields in nested(items, value)["token"].items()
+        f"desk.{name}.{field}": one
+        for name, fields in nested(items, value)["desk"].items()
         for field, one in fields.items()
     }

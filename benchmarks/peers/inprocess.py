@@ -36,9 +36,7 @@ def plain(place: Place) -> Reading:
 
 
 def _flat(nested: dict[str, Any]) -> dict[str, Any]:
-    return {
-        f"token.{name}.{field}": value for name, fields in nested["token"].items() for field, value in fields.items()
-    }
+    return {f"desk.{name}.{field}": value for name, fields in nested["desk"].items() for field, value in fields.items()}
 
 
 def _models(base: Any) -> Any:
@@ -52,12 +50,12 @@ def _models(base: Any) -> Any:
     read = pydantic.create_model(
         "Read", __config__=frozen, **{base: (document, ...), "others": (of_documents[str, document], ...)}
     )
-    return pydantic.create_model("Configuration", __config__=frozen, token=(read, ...))
+    return pydantic.create_model("Configuration", __config__=frozen, desk=(read, ...))
 
 
 def _typed(file: str, name: str) -> dict[str, Any]:
-    documents = json.loads(Path(file).read_text())["token"]
-    return {"token": {name: documents.pop(name), "others": documents}}
+    documents = json.loads(Path(file).read_text())["desk"]
+    return {"desk": {name: documents.pop(name), "others": documents}}
 
 
 def model(place: Place) -> Reading:
@@ -70,8 +68,8 @@ def model(place: Place) -> Reading:
         holder.held = kind.model_validate(_typed(file, name))
 
     return Reading(
-        read=lambda: getattr(holder.held.token, name).field_0,
-        expression=f"o.held.token.{name}.field_0",
+        read=lambda: getattr(holder.held.desk, name).field_0,
+        expression=f"o.held.desk.{name}.field_0",
         names={"o": holder},
         change=change,
     )
@@ -82,7 +80,7 @@ def pydantic_settings(place: Place) -> Reading:
     pydantic: Any = importlib.import_module("pydantic")
     library: Any = importlib.import_module("pydantic_settings")
     name = content.document(place["items"])
-    inner = _models(name).model_fields["token"].annotation
+    inner = _models(name).model_fields["desk"].annotation
     file = [place["file"]]
 
     class Source(library.JsonConfigSettingsSource):  # type: ignore[misc]  # the library is not typed here
@@ -94,7 +92,7 @@ def pydantic_settings(place: Place) -> Reading:
     def sources(_kind: Any, settings_cls: Any, *_others: Any, **_named: Any) -> tuple[Any, ...]:
         return (Source(settings_cls, json_file=file[0]),)
 
-    kind: Any = pydantic.create_model("Settings", __base__=library.BaseSettings, token=(inner, ...))
+    kind: Any = pydantic.create_model("Settings", __base__=library.BaseSettings, desk=(inner, ...))
     kind.settings_customise_sources = classmethod(sources)
     holder = Holder(kind())
 
@@ -103,8 +101,8 @@ def pydantic_settings(place: Place) -> Reading:
         holder.held = kind()
 
     return Reading(
-        read=lambda: getattr(holder.held.token, name).field_0,
-        expression=f"o.held.token.{name}.field_0",
+        read=lambda: getattr(holder.held.desk, name).field_0,
+        expression=f"o.held.desk.{name}.field_0",
         names={"o": holder},
         change=change,
     )
@@ -117,7 +115,7 @@ def dynaconf(place: Place) -> Reading:
     settings: Any = library.Dynaconf(settings_files=[place["file"]], environments=False)
 
     def read() -> object:
-        return getattr(settings.token, name).field_0
+        return getattr(settings.desk, name).field_0
 
     def change(sort: str, value: float, file: str) -> None:
         for _ in range(_TRIES):  # beside a thread that reads, what is set may be lost
@@ -130,7 +128,7 @@ def dynaconf(place: Place) -> Reading:
 
     return Reading(
         read=read,
-        expression=f"o.token.{name}.field_0",
+        expression=f"o.desk.{name}.field_0",
         names={"o": settings},
         change=change,
     )
@@ -149,8 +147,8 @@ def omegaconf(place: Place) -> Reading:
             holder.held = library.create(json.loads(Path(file).read_text()))
 
     return Reading(
-        read=lambda: getattr(holder.held.token, name).field_0,
-        expression=f"o.token.{name}.field_0",
+        read=lambda: getattr(holder.held.desk, name).field_0,
+        expression=f"o.desk.{name}.field_0",
         names={"o": holder.held},
         change=change,
     )

@@ -82,7 +82,8 @@ class Committed:
 
     `hash` is the edited environment's (32 bytes), `paths` are the items it changed, `environments` every line that it
     extended, sorted. `replayed` says that an idempotency key found this commit instead of making it. `warnings` are
-    what hooks said about label sets that agents reported. `committed_at` is the database's clock.
+    what rules warn of, and what would refuse if more than agents' reports knew of its readers. `committed_at` is the
+    database's clock.
     """
 
     environment: str
