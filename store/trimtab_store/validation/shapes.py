@@ -7,7 +7,8 @@ from typing import Final
 
 from trimtab import categories
 from trimtab.model.canonical import Json
-from trimtab.model.documents import METADATA
+from trimtab.model.documents import BUILT_IN, METADATA
+from trimtab.model.errors import nearest
 from trimtab.model.items import LeafEdit
 from trimtab.model.problems import Problem
 from trimtab.model.resolution import Absent
@@ -42,7 +43,25 @@ def problems_of(registered: Registered, content: Content) -> Sequence[Problem]:
         found += _FAULTS.get(kind, _none)(value, document)
     for schema in fitting:
         found += schema.compiled.check(value, document)
-    return found
+    return found if kind is not None or fitting else _strays(document)
+
+
+def _strays(document: str) -> list[Problem]:
+    """A document beside those of a built-in category that names each of its own: most likely a typing error."""
+    category = document.partition(".")[0]
+    named = [pattern for pattern in BUILT_IN if pattern.partition(".")[0] == category]
+    if not named or not {category, f"{category}.*"}.isdisjoint(named):
+        return []
+    return [
+        Problem(
+            path=document,
+            rule="unknown-document",
+            why=f"{category} has no such document, and nothing reads it by a type",
+            remedy=nearest(document, [pattern.removesuffix(".*") for pattern in named])
+            or f"Known are {', '.join(sorted(named))}; register a schema for what is your own",
+            severity="warn",
+        )
+    ]
 
 
 def misplaced(edits: Sequence[LeafEdit]) -> Iterator[Problem]:
