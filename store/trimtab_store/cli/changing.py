@@ -28,7 +28,7 @@ def set_value(
 ) -> None:
     """Set a value. An object replaces what the layer holds below the path.
 
-    Example: trimtab set risk.global.max_leverage 2.5 -e production --layer mode=live --reason "volatile week" --wait 2s
+    Example: trimtab set risk.global.max_leverage 1.5 -e production --layer mode=live --reason "volatile week" --wait 2s
     """
     wanted = parse_value(value, string=string)
     _make(given, lambda edit: edit.set(path, wanted, given.overlay))
