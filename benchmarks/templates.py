@@ -1,6 +1,6 @@
 """Instances of templates: ours beside Jinja2 with YAML, and a deep copy with pydantic, in the same run.
 
-    python -m benchmarks.templates [--quick] [--json]
+    python -m benchmarks --only templates
 
 Every alternative makes the same documents from the same parameters, which is checked before anything is timed. Ours
 checks the parameters too (types, bounds, conditions); the others do only what their name says.
@@ -19,7 +19,7 @@ from typing import Any, Final
 import jinja2
 import yaml
 
-from benchmarks.report import Row, Section, percentile, show, to_json
+from benchmarks.report import Row, Section, percentile, to_json
 from benchmarks.timing import Batch, interleave
 from trimtab import categories
 from trimtab.categories import MODELS
@@ -47,10 +47,7 @@ _INSIDE: Final = re.compile(r"<([a-z][a-z0-9_]*)>")
 
 def main() -> int:
     sections = [case(name, given) for name, given in CASES.items()] + [reading()]
-    if "--json" in sys.argv:
-        sys.stdout.write(to_json(sections))
-    else:
-        sys.stdout.write("\n".join(show(section) for section in sections))
+    sys.stdout.write(to_json(sections))
     return 0
 
 
