@@ -17,6 +17,7 @@ from trimtab.model.errors import PathNotFound
 from trimtab.model.problems import DocumentsRefused
 from trimtab.model.values import thaw
 from trimtab_store.embedded.redis import RedisServer
+from trimtab_store.evolution import builtin
 from trimtab_store.evolution.planning import Planned
 from trimtab_store.evolution.steps import UpgradeRefused
 from trimtab_store.store import Store
@@ -241,3 +242,21 @@ def test_a_name_in_use_may_change_its_type(store: Store) -> None:
     write(store, "base", {"notes.n.a": "five"})
     write(store, "base", {"notes.n": {"a": {"b": 1}}})
     assert read(store, "base", "notes.n.a.b") == 1
+
+
+def test_an_upgrade_of_a_built_in_type_is_a_function_of_each_layers_own_part(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def renamed(own: builtin.Own) -> builtin.Own:
+        return {("lookback",) if at == ("window",) else at: content for at, content in own.items()}
+
+    write(store, "base", {"optimizer.ga": {"window": 20, "seed": 1}, "meta.optimizer.ga.schema_version": 1})
+    write(store, "production", {"optimizer.ga.window": 30}, "mode=live")
+    monkeypatch.setattr(builtin, "UPGRADES", {"optimizer": (renamed,)})
+    planned = store.plan_upgrade("optimizer")
+    assert [one.environment for one in planned.upgrades] == ["production", "base"]
+    assert len(store.upgrade(planned, author="ada")) == 2
+    assert read(store, "base", "optimizer.ga") == {"lookback": 20, "seed": 1}
+    assert read(store, "production", "optimizer.ga", mode="live") == {"lookback": 30, "seed": 1}
+    assert read(store, "base", "meta.optimizer.ga.schema_version") == 2
+    assert store.plan_upgrade("optimizer").upgrades == ()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.worked import STRATEGY_DEFAULTS
 from trimtab.model import labels as labels_of
 from trimtab.model import resolution, states
 from trimtab.model.errors import UnavailableError
@@ -56,18 +57,6 @@ SCHEDULE = {
     "timezone": "UTC",
     "trading_hours": {"start": "00:00", "end": "23:59"},
     "exclude_weekends": False,
-}
-TEMPLATE_DEFAULTS = {
-    "position_size": 0.02,
-    "max_positions": 5,
-    "leverage": 2.0,
-    "timeframe": "5m",
-    "lookback_period": 20,
-    "stop_loss": 0.02,
-    "take_profit": 0.04,
-    "max_drawdown": 0.15,
-    "order_type": "limit",
-    "slippage_tolerance": 0.001,
 }
 MARKET_MAKER = {
     "size": 1000,
@@ -177,7 +166,7 @@ def test_the_example_has_its_categories_and_overlays(example: FleetTree) -> None
         ("security.session_timeout", 3600),
         ("security.max_login_attempts", 5),
         ("trader.default_slippage_bps", 100),
-        ("template.strategy.defaults", TEMPLATE_DEFAULTS),
+        ("template.strategy.defaults", STRATEGY_DEFAULTS),
         ("strategy.market_maker.parameters", MARKET_MAKER),
         ("strategy.market_maker.exchange", "hyperliquid"),
         ("strategy.market_maker.symbols", ["BTC-USD", "ETH-USD"]),

@@ -116,7 +116,10 @@ def _patterns(value: Value) -> tuple[Pattern, ...]:
         return ()
     if not isinstance(value, tuple):
         raise ValueRefused("its patterns are no list")
-    return tuple(patterns.parse(one) if isinstance(one, str) else patterns.parse("") for one in value)
+    texts = [one for one in value if isinstance(one, str)]
+    if len(texts) != len(value):
+        raise ValueRefused("its patterns are not all text")
+    return tuple(map(patterns.parse, texts))
 
 
 def _kind(value: Value) -> type:

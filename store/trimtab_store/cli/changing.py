@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab_store.cli import connecting, options
+from trimtab_store.cli import connecting, editing, options
 from trimtab_store.cli.command import ValueCommand, command
 from trimtab_store.cli.output import print_json, print_lines
 from trimtab_store.cli.telling import some, tell
@@ -67,26 +67,18 @@ def hide(path: PathArgument, given: options.Changing) -> None:
 
 
 def _make(given: options.Changing, apply: Callable[[Edits], None]) -> None:
-    where, why, who = given.where, given.reason if given.dry_run else given.why(given.where), given.who
+    given.refuse_early(dry_run=given.dry_run)
     with connecting.writer(given.directory) as writer:
         if given.dry_run:
             _check(writer, given, apply)
             return
-        with writer.edit(
-            where,
-            author=who,
-            reason=why,
-            expect=given.expect,
-            idempotency_key=given.key,
-            urgent=given.urgent,
-            force=given.force,
-        ) as edit:
+        with editing.edit(writer, given) as edit:
             apply(edit)
         tell(edit.committed, given)
 
 
 def _check(writer: Writer, given: options.Changing, apply: Callable[[Edits], None]) -> None:
-    with writer.validate(given.where, author=given.who, expect=given.expect, force=given.force) as edit:
+    with editing.dry_run(writer, given) as edit:
         apply(edit)
     found = edit.result
     if given.as_json:

@@ -14,7 +14,7 @@ from trimtab.model.canonical import Json
 from trimtab.model.errors import SettingError, UsageError
 from trimtab.model.values import Document
 from trimtab_store import foreign
-from trimtab_store.cli import connecting, options
+from trimtab_store.cli import connecting, editing, options
 from trimtab_store.cli.arguments import format_of, read_file, write_file
 from trimtab_store.cli.command import command
 from trimtab_store.cli.output import print_json, print_lines, print_table
@@ -115,7 +115,7 @@ def _import_foreign(given: Importing, program: str, file: Path) -> None:
     if given.dry_run:
         with (
             connecting.writer(given.directory) as writer,
-            writer.validate(given.where, author=given.who, expect=given.expect, force=given.force) as check,
+            editing.dry_run(writer, given) as check,
         ):
             made.apply(check)
         _tell_checked(check.result, given, _told(made))
@@ -123,15 +123,7 @@ def _import_foreign(given: Importing, program: str, file: Path) -> None:
     if given.template is not None:  # before the commit: a name that cannot be written stops both
         write_file(given.template, foreign.template(project, made.file).encode())
     with connecting.writer(given.directory) as writer:
-        with writer.edit(
-            given.where,
-            author=given.who,
-            reason=given.reason,
-            expect=given.expect,
-            idempotency_key=given.key,
-            urgent=given.urgent,
-            force=given.force,
-        ) as edit:
+        with editing.edit(writer, given) as edit:
             made.apply(edit)
         tell(edit.committed, given, _told(made))
 

@@ -174,6 +174,13 @@ class Replacing(Place, Committing):
     ] = False
     force: Force = None
 
+    def refuse_early(self, *, dry_run: bool = False) -> None:
+        """Raise what is wrong with the words of a commit before anything is connected; a dry run needs no reason."""
+        where = self.where
+        if not dry_run:
+            self.why(where)
+        _ = self.who
+
 
 @dataclass(frozen=True, kw_only=True)
 class Changing(Replacing):

@@ -12,7 +12,7 @@ from trimtab.model.canonical import Json
 from trimtab.model.errors import PathNotFound, UsageError, nearest
 from trimtab.model.problems import DocumentsRefused
 from trimtab.model.values import thaw
-from trimtab_store.cli import connecting, options
+from trimtab_store.cli import connecting, editing, options
 from trimtab_store.cli.command import command
 from trimtab_store.cli.output import print_json, print_lines, print_table
 from trimtab_store.cli.telling import some, tell
@@ -82,24 +82,16 @@ def put(
     """
     if not wording.documents or not wording.message:
         raise UsageError("A rule needs --documents and --message", "", "Name what it is about, and what to say")
-    where, why = given.where, given.reason if dry_run else given.why(given.where)
+    given.refuse_early(dry_run=dry_run)
     path, value = _path(name), wording.value(cel)
     _refuse_faults(value, path)
     with connecting.writer(given.directory) as writer:
         if dry_run:
-            with writer.validate(where, author=given.who, expect=given.expect, force=given.force) as check:
+            with editing.dry_run(writer, given) as check:
                 check.set(path, value)
             _tell_check(check.result, given)
             return
-        with writer.edit(
-            where,
-            author=given.who,
-            reason=why,
-            expect=given.expect,
-            idempotency_key=given.key,
-            urgent=given.urgent,
-            force=given.force,
-        ) as edit:
+        with editing.edit(writer, given) as edit:
             edit.set(path, value)
         tell(edit.committed, given, {"rule": name})
 

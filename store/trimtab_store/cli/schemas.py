@@ -14,7 +14,7 @@ from trimtab.model.canonical import Json
 from trimtab.model.documents import BUILT_IN, KNOWN, METADATA
 from trimtab.model.errors import PathNotFound, UsageError, nearest
 from trimtab.model.values import thaw
-from trimtab_store.cli import connecting, options
+from trimtab_store.cli import connecting, editing, options
 from trimtab_store.cli.arguments import format_of, read_file
 from trimtab_store.cli.command import command
 from trimtab_store.cli.output import print_json, print_lines, print_table
@@ -53,21 +53,14 @@ def put(
 
     Example: trimtab schema put momentum momentum.json --documents 'strategy_params.*' -e base --reason "new strategy"
     """
-    why, text, path = given.why(given.where), _text(file), paths.child(CATEGORY, name)
+    given.refuse_early()
+    text, path = _text(file), paths.child(CATEGORY, name)
     with connecting.store(given.directory) as store:
         held = _stored(store, given.where).get(name)
         value = _value(held, documents, text, version, description)
         if upgrades is not None:
             value["upgrades"] = load_json(_text(upgrades).encode(), name=str(upgrades))
-        with store.edit(
-            given.where,
-            author=given.who,
-            reason=why,
-            expect=given.expect,
-            idempotency_key=given.key,
-            urgent=given.urgent,
-            force=given.force,
-        ) as edit:
+        with editing.edit(store, given) as edit:
             edit.merge(path, value)
         tell(edit.committed, given, {"schema": name, "version": value["version"]})
 

@@ -10,7 +10,7 @@ import typer
 
 from trimtab.model.canonical import Json
 from trimtab.model.errors import UsageError
-from trimtab_store.cli import connecting, options
+from trimtab_store.cli import connecting, editing, options
 from trimtab_store.cli import templates_shown as shown
 from trimtab_store.cli.arguments import format_of, read_file
 from trimtab_store.cli.command import command
@@ -21,7 +21,7 @@ from trimtab_store.files.formats import READERS
 from trimtab_store.portable import Format
 from trimtab_store.ports import Edits, Writer
 from trimtab_store.templates import Instance, Template, Templates, definition, standing
-from trimtab_store.templates.library import check_name, path_of
+from trimtab_store.templates.catalogue import check_name, path_of
 
 template = typer.Typer(help="Templates: list, show, make documents from them, put your own.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The template; see `trimtab template list`.")]
@@ -112,7 +112,7 @@ def new(
         if not replace:
             seen.require_free()
         if given.dry_run:
-            with store.validate(where, author=given.who, expect=given.expect, force=given.force) as check:
+            with editing.dry_run(store, given) as check:
                 made.put(check, given.overlay)
             shown.tell_check(made, check.result, given)
         else:
@@ -131,7 +131,7 @@ def put(
 
     Example: trimtab template put opening.yaml -e base --dry-run
     """
-    where, why = given.where, given.reason if dry_run else given.why(given.where)
+    given.refuse_early(dry_run=dry_run)
     found = _read(file, format_of(form, file))
     check_name(found.name)
     path, value = path_of(found.name), dict(found.definition)
@@ -141,34 +141,19 @@ def put(
 
     with connecting.writer(given.directory) as writer:
         if dry_run:
-            with writer.validate(where, author=given.who, expect=given.expect, force=given.force) as check:
+            with editing.dry_run(writer, given) as check:
                 apply(check)
             shown.tell_put(found, check.result, given)
             return
-        with writer.edit(
-            where,
-            author=given.who,
-            reason=why,
-            expect=given.expect,
-            idempotency_key=given.key,
-            urgent=given.urgent,
-            force=given.force,
-        ) as edit:
+        with editing.edit(writer, given) as edit:
             apply(edit)
         tell(edit.committed, given, {"template": found.name})
 
 
 def _commit(writer: Writer, made: Instance, given: options.Changing, why: str, seen: int) -> None:
     """Commit an instance; whoever changed what stands there since it was looked at was first."""
-    with writer.edit(
-        given.where,
-        author=given.who,
-        reason=why or f"from the template {made.template} {made.version}",
-        expect=seen if given.expect is None else given.expect,
-        idempotency_key=given.key,
-        urgent=given.urgent,
-        force=given.force,
-    ) as edit:
+    reason = why or f"from the template {made.template} {made.version}"
+    with editing.edit(writer, given, reason=reason, expect=seen if given.expect is None else None) as edit:
         made.put(edit, given.overlay)
     tell(edit.committed, given, {"template": made.template, "documents": list(made.documents)})
 

@@ -109,16 +109,11 @@ def plan(  # noqa: PLR0913 - a file, whose it is, and what is there
     """
     layers.check_label(_DIMENSION, bot)
     held = held or Held()
-    read = project.read(text, name)
-    canonical.encode(read)
-    if not isinstance(read, dict):
-        raise ValueRefused(f"{name} is refused", "it holds no object", f"Name a file that {project.name} reads")
-    found, left_out = secrets.kept_out(read, (bot, file), lambda place: project.is_secret(read, place))
+    whole, left_out = _without_secrets(project, text, name, (bot, file))
     if left_out and keep == "refuse":
         raise secrets.SecretsRefused(
             f"{name} holds {len(left_out)} secrets", ", ".join(left_out), "Remove them, or use --secrets keep-out"
         )
-    whole = cast("dict[str, Json]", found)
     homes, kept = _taken(whole, project.homes(whole, bot, strategy), held, file)
     record: dict[str, Json] = {
         "project": project.name,
@@ -137,6 +132,18 @@ def plan(  # noqa: PLR0913 - a file, whose it is, and what is there
     )
     _check_return(made, name)
     return made
+
+
+def _without_secrets(
+    project: Project, text: bytes, name: str, whose: tuple[str, str]
+) -> tuple[dict[str, Json], dict[str, str]]:
+    """What a file says, with references in place of its secrets, and these references by place."""
+    read = project.read(text, name)
+    canonical.encode(read)
+    if not isinstance(read, dict):
+        raise ValueRefused(f"{name} is refused", "it holds no object", f"Name a file that {project.name} reads")
+    found, left_out = secrets.kept_out(read, whose, lambda place: project.is_secret(read, place))
+    return cast("dict[str, Json]", found), left_out
 
 
 def _taken(

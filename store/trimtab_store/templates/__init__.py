@@ -7,7 +7,7 @@ with store.edit("staging", author="ada") as edit:
     made.put(edit)
 """
 
-from trimtab_store.templates.library import TemplateNotFound, Templates
+from trimtab_store.templates.catalogue import TemplateNotFound, Templates
 from trimtab_store.templates.template import Instance, Template
 
 __all__ = ["Instance", "Template", "TemplateNotFound", "Templates"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.worked import STRATEGY_DEFAULTS
 from tests.unit.categories.samples import PATHS, sample
 from trimtab import categories
 from trimtab.categories import MODELS, Token, TradedToken, Trader, providers
@@ -98,18 +99,7 @@ def test_a_required_field_may_have_a_usual_value_that_the_schema_and_the_refusal
 
 
 def test_what_the_template_of_a_strategy_begins_with() -> None:
-    assert StrategyParameters().model_dump() == {
-        "position_size": 0.02,
-        "max_positions": 5,
-        "leverage": 2.0,
-        "timeframe": "5m",
-        "lookback_period": 20,
-        "stop_loss": 0.02,
-        "take_profit": 0.04,
-        "max_drawdown": 0.15,
-        "order_type": "limit",
-        "slippage_tolerance": 0.001,
-    }
+    assert StrategyParameters().model_dump() == STRATEGY_DEFAULTS
 
 
 def test_a_token_is_traded_as_the_override_says_then_itself_then_the_trader() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import pytest
 
 from tests.support.templates import apart, substance
+from tests.support.worked import STRATEGY_DEFAULTS
 from trimtab import categories
 from trimtab.categories import providers
 from trimtab.model import documents, paths
@@ -196,18 +197,7 @@ def test_the_standard_strategy_has_the_usual_parameters() -> None:
     found = made(LIBRARY["strategy_standard"], id="x")["strategy.x"]["parameters"]
     wanted = example("template", "strategy")["defaults"]
     assert found == wanted
-    assert found == {
-        "position_size": 0.02,
-        "max_positions": 5,
-        "leverage": 2.0,
-        "timeframe": "5m",
-        "lookback_period": 20,
-        "stop_loss": 0.02,
-        "take_profit": 0.04,
-        "max_drawdown": 0.15,
-        "order_type": "limit",
-        "slippage_tolerance": 0.001,
-    }
+    assert found == STRATEGY_DEFAULTS
 
 
 @pytest.mark.parametrize("provider", providers.PROVIDERS)

@@ -8,7 +8,7 @@ from tests.support.templates import small
 from trimtab.model.errors import UsageError
 from trimtab.model.problems import DocumentsRefused
 from trimtab_store.templates import TemplateNotFound, Templates
-from trimtab_store.templates.library import check_name, path_of
+from trimtab_store.templates.catalogue import check_name, path_of
 
 
 def test_a_template_of_an_environment_stands_beside_the_built_in_ones() -> None:
