@@ -11,11 +11,12 @@ import pytest
 
 from tests.acceptance.bots import PATIENCE, Bot, Sample, bot, check_bot
 from tests.support import ground_truth
-from tests.support.fleet import Stand, eventually
+from tests.support.fleet import Stand
 from tests.support.load import load
 from tests.support.proxied import postgres_url, socket_of
 from tests.support.proxy import Proxy
 from tests.support.servers import Database
+from tests.support.waiting import settles
 from trimtab import Status, clock
 from trimtab.model.errors import UnavailableError
 from trimtab.model.values import thaw
@@ -43,7 +44,7 @@ def test_a_bot_killed_under_load_comes_back_where_it_was_or_later(one_stand: Sta
     truth = stand.settle(writes)
     with bot(stand, "killed") as one:
         one.hear()
-        eventually(lambda: check_bot(one.ask("state"), truth))
+        settles(lambda: check_bot(one.ask("state"), truth))
 
 
 def test_a_bot_frozen_under_load_knows_that_it_was_away(one_stand: Stand, database: Database) -> None:
@@ -58,7 +59,7 @@ def test_a_bot_frozen_under_load_knows_that_it_was_away(one_stand: Stand, databa
         bot(stand, "frozen", database_url=postgres_url(stand.agent_url, proxy)) as one,
     ):
         one.hear()
-        eventually(lambda: _certified(one))
+        settles(lambda: _certified(one))
         one.tell("sample")
         writes.wait_for(10)
         one.process.send_signal(signal.SIGSTOP)
@@ -72,12 +73,12 @@ def test_a_bot_frozen_under_load_knows_that_it_was_away(one_stand: Stand, databa
         time.sleep(0.5)
         samples = [Sample(*sample) for sample in one.ask("enough")["samples"]]
         proxy.resume()
-        eventually(lambda: _certified(one))
+        settles(lambda: _certified(one))
     _check_samples(samples, frozen_at, continued_at)
     truth = stand.settle(writes)
     with bot(stand, "frozen") as one:
         one.hear()
-        eventually(lambda: check_bot(one.ask("state"), truth))
+        settles(lambda: check_bot(one.ask("state"), truth))
 
 
 def _check_samples(samples: list[Sample], frozen_at: float, continued_at: float) -> None:
@@ -112,7 +113,7 @@ def test_a_bot_forks_a_hundred_times_and_its_connections_stay(
     others = sessions()
     with bot(stand, "forking") as one:
         one.hear()
-        eventually(lambda: _live(one))
+        settles(lambda: _live(one))
         before = sessions() - others
         kinds = [kind for kind, _ in before]
         assert kinds.count("postgres") >= 1
@@ -123,7 +124,7 @@ def test_a_bot_forks_a_hundred_times_and_its_connections_stay(
         with store.edit("base", author="test") as edit:
             edit.set("risk.global.position_timeout", 6)
         truth = ground_truth.read(stand.truth_url)
-        eventually(lambda: check_bot(one.ask("state"), truth))
+        settles(lambda: check_bot(one.ask("state"), truth))
     stand.fleet()
     stand.settle()
 

@@ -10,7 +10,8 @@ import signal
 
 from tests.acceptance.bots import PATIENCE, Bot, bot, check_bot
 from tests.support import ground_truth
-from tests.support.fleet import Stand, eventually
+from tests.support.fleet import Stand
+from tests.support.waiting import settles
 from trimtab.model.published import Names
 from trimtab_store.embedded.process import wait_until
 from trimtab_store.store import Store
@@ -43,21 +44,21 @@ def test_three_kills_within_five_minutes_bring_back_what_was_proven_until_a_newe
     for _ in range(3):
         with bot(stand, "looping") as one:
             one.hear()
-            eventually(lambda: check_serves(one, harmful, 9, quarantined=False))
+            settles(lambda: check_serves(one, harmful, 9, quarantined=False))
             one.process.kill()
             assert one.process.wait(PATIENCE) == -signal.SIGKILL
     with bot(stand, "looping") as one:
         one.hear()
         check_serves(one, proven, 5, quarantined=True)
-        eventually(lambda: check_reported(stand))
+        settles(lambda: check_reported(stand))
         check_serves(one, proven, 5, quarantined=True)
     with bot(stand, "looping") as one:  # it was stopped in order: that does not make it harmless
         one.hear()
         check_serves(one, proven, 5, quarantined=True)
         newer = commit(store, "desk.size", 1)
-        eventually(lambda: check_serves(one, newer, 9, quarantined=False))
+        settles(lambda: check_serves(one, newer, 9, quarantined=False))
         truth = ground_truth.read(stand.truth_url)
-        eventually(lambda: check_bot(one.ask("state"), truth))
+        settles(lambda: check_bot(one.ask("state"), truth))
     with bot(stand, "looping") as one:  # and the kills before something newer came are no reason to go back
         assert one.hear()["revision"] == newer
         check_serves(one, newer, 9, quarantined=False)

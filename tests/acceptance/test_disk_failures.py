@@ -16,11 +16,12 @@ import pytest
 
 from tests.acceptance.bots import bot, check_bot
 from tests.support.files_fake import Disk, FakeFiles, Judge, Verdict
-from tests.support.fleet import MEMBERS, Stand, check_agent, eventually
+from tests.support.fleet import MEMBERS, Stand, check_agent
 from tests.support.full_disk import fill, own_mount
 from tests.support.ground_truth import Truth
 from tests.support.line import KEY
 from tests.support.load import load
+from tests.support.waiting import settles
 from trimtab import Agent, Status
 from trimtab.feeds.disk import DiskFeed
 from trimtab.feeds.postgres import PostgresFeed
@@ -85,8 +86,8 @@ def test_every_operation_fails_in_turn_and_no_reader_notices(
                 writes.wait_for(6)
             truth = stand.settle(writes)
             for agent in agents:
-                eventually(partial(check_agent, agent, truth))
-        eventually(lambda: _kept_or_alarmed(agents, failing, truth.lines["production"][0]))
+                settles(partial(check_agent, agent, truth))
+        settles(lambda: _kept_or_alarmed(agents, failing, truth.lines["production"][0]))
     assert [files.open_handles for files in failing] == [0 for _ in failing]
     assert not any(files.disk.held for files in failing)
     if first + AGENTS_AT_ONCE > MOST_OPERATIONS:
@@ -132,7 +133,7 @@ def test_a_directory_that_no_write_reaches_is_only_an_alarm(bare_stand: Stand) -
         with load([store]) as writes:
             writes.wait_for(20)
         truth = bare_stand.settle(writes)
-        eventually(lambda: check_agent(agent, truth))
+        settles(lambda: check_agent(agent, truth))
         assert {"disk", "persist"} & set(agent.alarms)
 
 
@@ -153,15 +154,15 @@ def test_a_really_full_disk_is_only_an_alarm_and_is_used_again_when_there_is_roo
             writes.wait_for(60)
         with store.edit("base", author="test") as edit:
             edit.set("load.large", "x" * 60_000)  # whatever room its last page had
-        eventually(lambda: _says(one.ask("state")["alarms"], "No space left"))
+        settles(lambda: _says(one.ask("state")["alarms"], "No space left"))
         truth = stand.settle(writes)
-        eventually(lambda: check_bot(one.ask("state"), truth))
+        settles(lambda: check_bot(one.ask("state"), truth))
         ballast.unlink()
         with load([store], writers=2) as later:
             later.wait_for(10)
-        eventually(lambda: _says(one.ask("state")["alarms"], ""))
+        settles(lambda: _says(one.ask("state")["alarms"], ""))
         truth = stand.settle(later)
-        eventually(lambda: check_bot(one.ask("state"), truth))
+        settles(lambda: check_bot(one.ask("state"), truth))
 
 
 def _says(alarms: dict[str, str], text: str) -> None:

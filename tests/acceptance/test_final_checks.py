@@ -11,9 +11,10 @@ import psycopg
 import pytest
 
 from tests.support import ground_truth
-from tests.support.fleet import Stand, check_agent, eventually
+from tests.support.fleet import Stand, check_agent
 from tests.support.line import KEY
 from tests.support.load import Load, load
+from tests.support.waiting import settles
 from trimtab.model.errors import UnavailableError
 from trimtab.model.links import Position
 from trimtab_store.embedded.redis import RedisServer
@@ -117,6 +118,6 @@ def test_an_agent_that_serves_something_else(one_stand: Stand) -> None:
     truth = one_stand.settle()
     place = ("base", "mode=live", "risk.global.max_leverage")
     assert truth.current[place] == b"2"
-    eventually(partial(check_agent, agent, truth))
+    settles(partial(check_agent, agent, truth))
     with pytest.raises(AssertionError):
         check_agent(agent, dataclasses.replace(truth, current={**truth.current, place: b"1"}))

@@ -8,9 +8,10 @@ from typing import Any, Final
 import pytest
 import redis
 
-from tests.support.fleet import Stand, eventually
+from tests.support.fleet import Stand
 from tests.support.line import KEY
 from tests.support.published import every_key
+from tests.support.waiting import settles
 from trimtab import Agent
 from trimtab.model import paths
 from trimtab.model.errors import TrimtabError, UsageError, ValidationError
@@ -66,7 +67,7 @@ def test_hostile_values_and_names_arrive_as_they_were(stand: Stand) -> None:
         for path in names():
             edit.set(path, path)
     for agent in agents:
-        eventually(lambda agent=agent: _serves(agent, edit.committed.revision))  # type: ignore[misc]
+        settles(lambda agent=agent: _serves(agent, edit.committed.revision))  # type: ignore[misc]
         assert {path: agent[path] for path in values} == values
         assert agent["hostile.list"] == WORDS
         assert {path: agent[path] for path in names()} == {path: path for path in names()}
@@ -159,7 +160,7 @@ def test_hostile_reports_hurt_neither_the_fleet_nor_its_readers(one_stand: Stand
     one_stand.relay()
     one_stand.fleet()
     with contextlib.closing(one_redis.client()) as client:
-        eventually(lambda: _all_reported(client))
+        settles(lambda: _all_reported(client))
         for number, word in enumerate(WORDS):
             report = Report(
                 agent=f"hostile-{number}",

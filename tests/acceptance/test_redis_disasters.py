@@ -11,11 +11,12 @@ import pytest
 import redis
 
 from tests.conftest import MakeRedis
-from tests.support.fleet import SETTLE_SECONDS, Stand, eventually
+from tests.support.fleet import Stand
 from tests.support.load import load
 from tests.support.proxied import port_of, redis_url
 from tests.support.proxy import Proxy
 from tests.support.published import texts_in_stream
+from tests.support.waiting import SETTLE_SECONDS, settles
 from trimtab import Status
 from trimtab.model.published import INLINE, Names
 from trimtab_store.embedded.redis import RedisServer
@@ -117,9 +118,9 @@ def test_slow_subscribers_are_thrown_out(one_stand: Stand, own_redis: MakeRedis,
         stand.fleet()
         with store.edit("base", author="test") as edit:
             edit.set("load.long", "x" * LONG)
-        eventually(lambda: _all_subscribed(stand))
+        settles(lambda: _all_subscribed(stand))
         for environment in ("production", "testing"):
-            eventually(partial(_long_news, admin, environment))
+            settles(partial(_long_news, admin, environment))
         proxy.blackhole("down")
         for environment in ("production", "testing"):  # true news, more of it than all buffers on the way hold
             news = texts_in_stream(admin, environment)[-1]
@@ -130,7 +131,7 @@ def test_slow_subscribers_are_thrown_out(one_stand: Stand, own_redis: MakeRedis,
         for number in range(5):
             with store.edit("base", author="test") as edit:
                 edit.set("load.long", str(number))
-        eventually(lambda: _thrown_out(server))
+        settles(lambda: _thrown_out(server))
         proxy.resume()
         stand.settle()
         stand.close()

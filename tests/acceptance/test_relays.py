@@ -15,11 +15,12 @@ from pathlib import Path
 
 from tests.acceptance.test_writers import writer
 from tests.support import ground_truth
-from tests.support.fleet import Stand, eventually
+from tests.support.fleet import Stand
 from tests.support.load import load
 from tests.support.proxied import redis_url
 from tests.support.proxy import Proxy
 from tests.support.published import head_text, texts_in_stream
+from tests.support.waiting import settles
 from trimtab_store.embedded.process import stat_fields, wait_until
 from trimtab_store.embedded.redis import RedisServer
 
@@ -78,7 +79,7 @@ def carried(stand: Stand) -> None:
     def reached() -> None:
         assert published(stand) >= wanted
 
-    eventually(reached)
+    settles(reached)
 
 
 def test_one_relay_is_killed_another_frozen_and_a_third_takes_over(stand: Stand) -> None:

@@ -12,11 +12,12 @@ import pytest
 
 from tests.acceptance.conftest import make_stand
 from tests.conftest import FLAVOURS, MakePostgres, MakeRedis
-from tests.support.fleet import Stand, eventually
+from tests.support.fleet import Stand
 from tests.support.load import Load, load
 from tests.support.proxied import postgres_url, socket_of
 from tests.support.proxy import Proxy
 from tests.support.servers import Database
+from tests.support.waiting import settles
 from trimtab import Status
 from trimtab.model.errors import ConflictError
 from trimtab.model.links import Position
@@ -45,7 +46,7 @@ class Failover:
         with psycopg.connect(self.standby.url(NAME), autocommit=True) as admin:
             admin.execute("ALTER SYSTEM SET primary_conninfo = ''")
             admin.execute("SELECT pg_reload_conf()")
-            eventually(lambda: _receives_nothing(admin))
+            settles(lambda: _receives_nothing(admin))
 
     def fail_over(self) -> int:
         """Kill the primary and promote the standby; the newest revision that it holds."""
@@ -94,7 +95,7 @@ def before_and_lost(failover: Failover) -> tuple[Load, int]:
     with load([failover.store], writers=2) as kept:
         kept.wait_for(20)
     failover.stand.settle(kept)
-    eventually(lambda: _caught_up(failover))
+    settles(lambda: _caught_up(failover))
     failover.stop_replication()
     with load([failover.store], writers=2) as lost:
         lost.wait_for(20)
@@ -128,9 +129,9 @@ def declare(failover: Failover, newest: int) -> None:
 def test_a_lagging_standby_is_promoted_and_the_epoch_declared(failover: Failover) -> None:
     kept, newest = before_and_lost(failover)
     served = [Position(agent.epoch, agent.revision) for agent in failover.stand.agents]
-    eventually(lambda: check_statuses(failover, Status.AHEAD))
+    settles(lambda: check_statuses(failover, Status.AHEAD))
     assert [Position(agent.epoch, agent.revision) for agent in failover.stand.agents] == served, "they go on serving"
-    eventually(lambda: _alarmed(failover.relay))
+    settles(lambda: _alarmed(failover.relay))
     declare(failover, newest)
     with load([failover.store], writers=2) as later:
         later.wait_for(20)
@@ -143,8 +144,8 @@ def test_writers_that_go_on_without_a_declaration_make_a_fork_that_everybody_see
     with load([failover.store], writers=2) as forked:
         forked.wait_for(60)
     assert max(committed.revision for _, committed in forked.acknowledged) > newest
-    eventually(lambda: check_statuses(failover, Status.FORKED))
-    eventually(lambda: _alarmed(failover.relay))
+    settles(lambda: check_statuses(failover, Status.FORKED))
+    settles(lambda: _alarmed(failover.relay))
     forked_head = max(committed.revision for _, committed in forked.acknowledged)
     declare(failover, max(newest, forked_head))
     with load([failover.store], writers=2) as later:

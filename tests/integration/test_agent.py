@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from tests.integration.conftest import KEY, Connect, ConnectStore, connecting_agents
 from tests.support.servers import Database
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import Agent, Status
 from trimtab.model import reports
 from trimtab.model.errors import EnvironmentNotFound, FeedDenied, NotMigrated, UnavailableError

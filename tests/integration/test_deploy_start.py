@@ -25,7 +25,7 @@ from redis.retry import Retry
 from tests.conftest import MakePostgres
 from tests.support import deployment
 from tests.support.deployment import DEPLOY, Prepared
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab_store.embedded.postgres import PostgresServer, find_programs
 from trimtab_store.embedded.redis_programs import find_program
 

@@ -14,7 +14,7 @@ from tests.support.console import Console
 from tests.support.foreign_files import BOT, FREQTRADE, HUMMINGBOT, SHAPES, imported
 from tests.support.servers import Database
 from tests.support.sidecar_process import Start
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab.model.values import Document
 from trimtab_store import foreign
 from trimtab_store.embedded.redis import RedisServer

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from tests.support.servers import Database
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import Agent
 from trimtab.model.statements import Trust
 from trimtab_store import keys

@@ -15,7 +15,7 @@ from tests.integration.test_cli_fleet import REPORT, report
 from tests.integration.test_cli_hostile import PRODUCTION
 from tests.support.console import Console
 from tests.support.servers import Database
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab.model.errors import SettingError
 from trimtab.model.reports import OverrideReport
 from trimtab_store.embedded.redis import RedisServer

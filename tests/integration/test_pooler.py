@@ -13,7 +13,7 @@ import pytest
 from tests.integration.conftest import KEY
 from tests.support.pooler import NAME, Pooler
 from tests.support.servers import Database
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import Agent, Status
 from trimtab.model.values import thaw
 from trimtab_store import commit
@@ -92,12 +92,13 @@ def test_the_statement_of_who_gave_up_waiting_is_never_run(pooler: Pooler, datab
             waiting[0].close()
             for holder in holders:
                 holder.rollback()
-            eventually(lambda: _check_ran(aside, ["1"]))
+            assert eventually(lambda: _who_ran(aside))
+            assert _who_ran(aside) == ["1"]
         aside.execute("DROP TABLE ran")
 
 
-def _check_ran(aside: psycopg.Connection, who: list[str]) -> None:
-    assert [row[0] for row in aside.execute("SELECT who FROM ran")] == who
+def _who_ran(aside: psycopg.Connection) -> list[str]:
+    return [row[0] for row in aside.execute("SELECT who FROM ran")]
 
 
 def test_a_transaction_stays_on_its_connection_and_the_next_one_goes_elsewhere(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from tests.integration.conftest import Connect, connecting_agents
 from tests.support.console import Console
 from tests.support.servers import Database
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import Agent
 from trimtab_store.embedded.redis import RedisServer
 

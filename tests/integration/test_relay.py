@@ -7,17 +7,17 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import cast
 
 import pytest
-import redis
 
 from tests.conftest import FLAVOURS, MakePostgres, MakeRedis
 from tests.support.line import KEY, Line
 from tests.support.published import check_contiguous, check_equals, every_key, head_text, name_of
 from tests.support.servers import Database
+from tests.support.waiting import settles
 from trimtab.model.errors import NotMigrated, UnavailableError
 from trimtab_store import migrate
 from trimtab_store.channel import Channel
@@ -73,20 +73,6 @@ def relays(database_url: str, redis_url: str, count: int = 1) -> Generator[list[
     assert errors == []
 
 
-def eventually(holds: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for a check to pass; its last failure is the test's."""
-    ends = time.monotonic() + seconds
-    while True:
-        try:
-            if holds() is not False:
-                return
-        except (AssertionError, redis.RedisError):
-            if time.monotonic() > ends:
-                raise
-        assert time.monotonic() < ends, "it never came to hold"
-        time.sleep(0.02)
-
-
 def settled(server: RedisServer, line: Line) -> None:
     """Wait until the server holds the line. Each look has a client of its own: the server may have restarted."""
 
@@ -94,7 +80,7 @@ def settled(server: RedisServer, line: Line) -> None:
         with server.client() as client:
             check_equals(client, line)
 
-    eventually(check)
+    settles(check)
 
 
 def test_a_relay_publishes_what_its_writers_did_not(database: Database, server: RedisServer, line: Line) -> None:
@@ -186,16 +172,16 @@ def test_a_planted_fork_is_an_alarm_until_an_epoch_settles_it(
         Publisher(forged, Channel(client)).publish(["production"], 30)
         before = {key: client.dump(key) for key in every_key(client)}
         with relays(database.login(RIGHTS), server.url, 2) as running:
-            eventually(lambda: all("production" in relay.alarms for relay in running))
+            settles(lambda: all("production" in relay.alarms for relay in running))
             line.commits(2)
             line.write(database.url)
-            eventually(lambda: all("does not hold" in relay.alarms["production"] for relay in running))
+            settles(lambda: all("does not hold" in relay.alarms["production"] for relay in running))
             assert {key: client.dump(key) for key in every_key(client)} == before
             line.declare()
             line.snapshot()
             line.write(database.url)
             settled(server, line)
-            eventually(lambda: all(not relay.alarms for relay in running))
+            settles(lambda: all(not relay.alarms for relay in running))
     said = {record.message for record in caplog.records}
     assert {"FORK: nothing is written", "FORK is over", "repaired", "relay started", "relay stopped"} <= said
     assert len([record for record in caplog.records if record.message.startswith("FORK: ")]) <= 4
@@ -207,7 +193,7 @@ def test_a_head_beyond_postgres_is_an_alarm(database: Database, server: RedisSer
     with server.client() as client:
         Publisher(ahead, Channel(client)).publish(["production"], 30)
         with relays(database.login(RIGHTS), server.url) as running:
-            eventually(lambda: "1-7" in running[0].alarms.get("production", ""))
+            settles(lambda: "1-7" in running[0].alarms.get("production", ""))
         assert head_text(client) == name_of(ahead.messages[-1])
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import MakePostgres, MakeRedis
 from tests.support.servers import Database
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab.model.errors import UnavailableError
 from trimtab_store import heartbeat, migrate
 from trimtab_store.embedded.redis import RedisServer

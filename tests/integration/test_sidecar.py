@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.servers import LOGIN_PASSWORD
 from tests.support.sidecar_process import LEVERAGE, Start, commit
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import attach
 from trimtab.model import receipts
 from trimtab.model.links import Position

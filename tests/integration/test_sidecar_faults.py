@@ -15,7 +15,7 @@ import pytest
 from tests.support.full_disk import fill, own_mount
 from tests.support.shared_storm import KEYS, Readers
 from tests.support.sidecar_process import LEVERAGE, Connection, Process, Start, commit
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import Status, attach, attached
 from trimtab.attached import Attached
 from trimtab_store.store import Store

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from tests.integration.conftest import connecting_agents
 from tests.support.servers import Database
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab.model.canonical import Json
 from trimtab.model.errors import PathNotFound
 from trimtab.model.problems import DocumentsRefused

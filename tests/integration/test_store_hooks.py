@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from tests.integration.conftest import KEY, ConnectStore
 from tests.support.servers import Database
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import Agent
 from trimtab.model import errors
 from trimtab.model.canonical import Json

@@ -13,7 +13,7 @@ from tests.integration.conftest import KEY
 from tests.support import servers
 from tests.support.proxy import Proxy
 from tests.support.servers import Database
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import Agent, Status
 from trimtab.model import snapshots
 from trimtab.model.links import Position

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +22,7 @@ from tests.support.asking import ASKS_NOTHING
 from tests.support.ground_truth import Truth
 from tests.support.line import KEY
 from tests.support.load import Load, running
+from tests.support.waiting import settles
 from trimtab import Agent, Status
 from trimtab.model.values import Document, thaw
 from trimtab_store.relay import Relay
@@ -36,7 +36,6 @@ MEMBERS: Final[Sequence[tuple[str, Mapping[str, str]]]] = (
 """The environment and identity of each agent: live, paper, and one without a bot."""
 POLL_MS: Final = 250
 RELAY_SECONDS: Final = 0.2
-SETTLE_SECONDS: Final = 40.0
 SERVING: Final = frozenset({Status.LIVE, Status.DEGRADED})
 
 
@@ -127,9 +126,9 @@ class Stand:
                 with contextlib.closing(watch()) as client:
                     ground_truth.check_redis(client, truth)
 
-            eventually(published)
+            settles(published)
         for agent in self.agents:
-            eventually(partial(check_agent, agent, truth))
+            settles(partial(check_agent, agent, truth))
         assert ground_truth.read(self.truth_url).head == truth.head, "somebody went on writing"
         return truth
 
@@ -163,17 +162,3 @@ def identity_of(agent: Agent) -> dict[str, str]:
 def is_leaf(value: object) -> bool:
     """Whether a value of a view is a scalar, an array or an empty object."""
     return not isinstance(value, Document) or not value
-
-
-def eventually(check: Callable[[], object], seconds: float = SETTLE_SECONDS) -> None:
-    """Wait for a check to pass; its last failure is the test's."""
-    ends = time.monotonic() + seconds
-    while True:
-        try:
-            check()
-        except (AssertionError, redis.RedisError, psycopg.OperationalError):
-            if time.monotonic() > ends:
-                raise
-            time.sleep(0.02)
-        else:
-            return

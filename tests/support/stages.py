@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.support.world import World, eventually
+from tests.support.waiting import eventually
+from tests.support.world import World
 from trimtab import Agent, Attached, attach, clock
 from trimtab.model.changes import Change
 from trimtab.model.links import Position

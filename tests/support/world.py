@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -172,13 +171,3 @@ def world(**arguments: Any) -> Generator[World]:
         yield made
     finally:
         made.close()
-
-
-def eventually(condition: Callable[[], object], seconds: float = 5.0) -> bool:
-    """Whether a condition comes true in time; the time is only there to end a failing test."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True

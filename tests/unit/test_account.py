@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.world import eventually, world
+from tests.support.waiting import eventually
+from tests.support.world import world
 from trimtab import Status, clock
 from trimtab.account import Account
 from trimtab.replica.alarms import ALARM_SECONDS

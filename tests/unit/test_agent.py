@@ -18,7 +18,8 @@ from pydantic import BaseModel
 
 import trimtab
 from tests.support.signed_line import KEY, OTHER_KEY
-from tests.support.world import World, eventually, world
+from tests.support.waiting import eventually
+from tests.support.world import World, world
 from trimtab import Agent, Changed, Status
 from trimtab.feeds.disk import sealed
 from trimtab.files import DirectoryFiles
@@ -512,7 +513,7 @@ def test_a_child_of_a_child_reads_on_too(made: World) -> None:
 
 def test_the_end_of_the_interpreter_is_a_clean_end(tmp_path: Path) -> None:
     code = f"""
-from tests.support.world import World, eventually
+from tests.support.world import World
 made = World()
 made.commit({{"a.b": 1}})
 made.sign()

@@ -17,7 +17,8 @@ import pytest
 from tests.support.files_fake import Disk as Stored
 from tests.support.files_fake import FakeFiles
 from tests.support.signed_line import SignedLine
-from tests.support.world import World, eventually
+from tests.support.waiting import eventually
+from tests.support.world import World
 from trimtab import Agent, Status, errands, follower, keeper, settings, sources
 from trimtab.face import AgentFace
 from trimtab.feeds.disk import DiskFeed, Loaded

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.support.stages import Stage, made_stage
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import Changed, Reloaded
 from trimtab.model.errors import ModelRefused, PathError, PathNotFound, RequirementFailed, UnavailableError
 from trimtab.model.reports import Status

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.shared_line import SharedLine, hide, put
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import attach_taking
 from trimtab.attached import Attached, attach
 from trimtab.model.canonical import Json

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from tests.unit.test_reader import held
 from trimtab import pending, subscriptions
 from trimtab.model.errors import PathError

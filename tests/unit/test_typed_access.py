@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.stages import Stage, made_stage
-from tests.support.world import eventually
+from tests.support.waiting import eventually
 from trimtab import categories
 from trimtab.model.errors import ModelRefused, PathNotFound, RequirementFailed, UsageError
 from trimtab.reading import Reading

@@ -13,7 +13,8 @@ import pytest
 
 from tests.support.files_fake import FATES, Disk, FakeFiles, Fate, Judge, Killed
 from tests.support.signed_line import KEY, Entry, SignedLine
-from tests.support.world import World, eventually, world
+from tests.support.waiting import eventually
+from tests.support.world import World, world
 from trimtab import keeper
 from trimtab.agent import Agent
 from trimtab.feeds.disk import DiskFeed, Loaded, runs, sealed
