@@ -17,17 +17,30 @@ _REMEDY: Final = "Write categories as JSON or TOML, such as risk.global.max_leve
 
 def read(file: Path) -> Overrides:
     """What a file wants; raises `SettingError` for one that cannot be read or holds anything else."""
+    return overrides(file, content(file))
+
+
+def content(file: Path) -> bytes:
+    """What stands in a file; raises `SettingError`."""
     try:
         with file.open("rb") as stream:
             text = stream.read(MAX_BYTES + 1)
-        if len(text) > MAX_BYTES:
-            raise _refused(file, f"it has more than {MAX_BYTES} bytes")
+    except OSError as error:
+        raise _refused(file, error.strerror or type(error).__name__) from error
+    if len(text) > MAX_BYTES:
+        raise _refused(file, f"it has more than {MAX_BYTES} bytes")
+    return text
+
+
+def overrides(file: Path, text: bytes) -> Overrides:
+    """What the content of a file wants, checked against the built-in categories; raises `SettingError`."""
+    from trimtab.categories import check  # noqa: PLC0415 - brings every model, which only a node with overrides needs
+
+    try:
         tree = _parsed(text) if file.suffix == ".toml" else canonical.decode(text)
         if not isinstance(tree, dict):
             raise _refused(file, "it holds no categories")
-        return Overrides(wanted(tree))
-    except OSError as error:
-        raise _refused(file, error.strerror or type(error).__name__) from error
+        return Overrides(wanted(tree), check)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _refused(file, f"it is no TOML ({error})") from error
     except SettingError:
