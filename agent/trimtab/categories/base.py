@@ -63,13 +63,17 @@ class Category(Part):
             return handler(again)
 
 
+RESPELLED: Final[object] = Category._respelled.__func__  # noqa: SLF001 - our own
+"""The validator around every document, to be told from others."""
+
+
 class _Free:
     """Makes a `Document` of any JSON object."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         del source, handler
         return core_schema.no_info_plain_validator_function(
-            _free, serialization=core_schema.plain_serializer_function_ser_schema(Document.to_dict)
+            free, serialization=core_schema.plain_serializer_function_ser_schema(Document.to_dict)
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
@@ -80,7 +84,8 @@ class _Free:
 _NESTED: Final = (list, dict)
 
 
-def _free(value: Any) -> Document:
+def free(value: Any) -> Document:
+    """Any object as a read-only one."""
     if type(value) is dict:
         given = cast("dict[str, Any]", value)
         for inner in given.values():
@@ -101,7 +106,8 @@ def always(value: Any) -> Any:
     return Field(default_factory=lambda: value)
 
 
-def _fixed(value: Mapping[str, T]) -> Mapping[str, T]:
+def fixed(value: Mapping[str, T]) -> Mapping[str, T]:
+    """The same, read only."""
     return Map(value)
 
 
@@ -109,7 +115,7 @@ def _plain(value: Any, handler: Any) -> Any:
     return handler(dict(value))
 
 
-Table: TypeAlias = Annotated[Mapping[str, T], AfterValidator(_fixed), WrapSerializer(_plain)]
+Table: TypeAlias = Annotated[Mapping[str, T], AfterValidator(fixed), WrapSerializer(_plain)]
 """A read-only mapping from names that the user chooses."""
 
 

@@ -1,8 +1,7 @@
-"""Checking: what a document's model refuses, all of it at once, said for people. A valid one costs its model only."""
+"""Checking: what a document's model refuses, all of it at once, said for people. A right one costs a glance only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
@@ -11,35 +10,43 @@ from pydantic_core import ErrorDetails
 from trimtab.categories import explaining, spelling
 from trimtab.categories.base import Category
 from trimtab.categories.fields import Place, place_of
+from trimtab.categories.glancing import Glance, glance_of
 from trimtab.categories.models import MODELS
 from trimtab.model import paths
 from trimtab.model.canonical import Json
 from trimtab.model.errors import PathError
 from trimtab.model.problems import Problem
 
-_VALIDATORS: Final[dict[str, Callable[[Json], Any]]] = {}
+_GLANCES: Final[dict[str, Glance]] = {}
 
 
 def check(kind: str, value: Json, path: str) -> list[Problem]:
     """What is wrong with a document of a type, at a canonical path; nothing for a type that is not ours."""
-    validate = _VALIDATORS.get(kind) or _validator(kind)
-    if validate is None:
+    glance = _GLANCES.get(kind) or _glance(kind)
+    if glance is None:
         return []
-    try:
-        read = validate(value)
-    except ValidationError:
-        return _problems(MODELS[kind], value, path)
-    return _misplaced(read.address, path) if kind == "token" else []
+    if not glance(value):
+        return _looked_at(kind, value, path)
+    return _misplaced(cast("dict[str, str]", value)["address"], path) if kind == "token" else []
 
 
-def _validator(kind: str) -> Callable[[Json], Any] | None:
-    """What validates a type, built at first need: most processes meet few types."""
+def _glance(kind: str) -> Glance | None:
+    """What looks at a type first, built at first need: most processes meet few types."""
     model = MODELS.get(kind)
     if model is None:
         return None
-    model.model_rebuild()
-    _VALIDATORS[kind] = model.__pydantic_validator__.validate_python
-    return _VALIDATORS[kind]
+    _GLANCES[kind] = glance_of(model)
+    return _GLANCES[kind]
+
+
+def _looked_at(kind: str, value: Json, path: str) -> list[Problem]:
+    """What the model says of a document that a glance did not take: in another spelling it may be right."""
+    model = MODELS[kind]
+    try:
+        read = model.__pydantic_validator__.validate_python(value)
+    except ValidationError:
+        return _problems(model, value, path)
+    return _misplaced(read.address, path) if kind == "token" else []
 
 
 def clash_problems(clashes: list[spelling.Clash], path: str) -> list[Problem]:

@@ -60,7 +60,7 @@ class Hidden:
         return {**handler(schema), SECRET: True}
 
 
-def _written(value: Any) -> Any:
+def written(value: Any) -> Any:
     """Refuse what Python would read as a decimal and nobody else: `1_000`, ` 1 `, `1e100000`."""
     if type(value) is str and not _is_amount(value):
         raise PydanticCustomError("amount", "must be a number, or a text such as 1250.50")
@@ -77,7 +77,7 @@ def _plain(value: Decimal) -> str:
 
 
 _PLAIN: Final = PlainSerializer(_plain, return_type=str, when_used="json-unless-none")
-"""As JSON an amount is a text that `_written` takes: 0.000000001, not 1E-9."""
+"""As JSON an amount is a text that `written` takes: 0.000000001, not 1E-9."""
 Text: TypeAlias = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1024)]
 Words: TypeAlias = Annotated[str, StringConstraints(strict=True, max_length=4096)]
 """A text that may be empty."""
@@ -97,7 +97,7 @@ Megabytes: TypeAlias = Annotated[int, Strict(), Unit("MB"), Field(ge=1)]
 Amount: TypeAlias = Annotated[
     Decimal,
     Field(ge=0, allow_inf_nan=False),
-    BeforeValidator(_written),
+    BeforeValidator(written),
     _amount(_NOT_NEGATIVE, {"minimum": 0}),
     _PLAIN,
     Unit("amount"),
@@ -106,7 +106,7 @@ Amount: TypeAlias = Annotated[
 PositiveAmount: TypeAlias = Annotated[
     Decimal,
     Field(gt=0, allow_inf_nan=False),
-    BeforeValidator(_written),
+    BeforeValidator(written),
     _amount(_POSITIVE, {"exclusiveMinimum": 0}),
     _PLAIN,
     Unit("amount"),
@@ -114,7 +114,7 @@ PositiveAmount: TypeAlias = Annotated[
 Usd: TypeAlias = Annotated[
     Decimal,
     Field(ge=0, allow_inf_nan=False),
-    BeforeValidator(_written),
+    BeforeValidator(written),
     _amount(_NOT_NEGATIVE, {"minimum": 0}),
     _PLAIN,
     Unit("usd"),
