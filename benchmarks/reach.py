@@ -31,6 +31,7 @@ DOCUMENT = "risk.global"
 EDIT = LeafEdit("", f"{DOCUMENT}.max_leverage", "put", b"2.5")
 STRATEGIES = ("maker", "reversion", "arbitrage", "momentum")
 REGIONS = ("ny4", "ld4", "ty3")
+PLACES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ def shapes() -> Iterator[Shape]:
         item("production", f"mode=live,region={one}", f"{DOCUMENT}.position_timeout", 60) for one in REGIONS
     )
     yield Shape("overlays by strategy, mode and region", common + by_label + by_mode + by_region)
+    by_place = tuple(
+        item("production", f"region=r{number}", f"{DOCUMENT}.max_daily_loss", 0.01 * (number + 1))
+        for number in range(PLACES)
+    )
+    yield Shape(f"overlays of {PLACES} regions, where any bot may be", common + by_place)
     yield Shape(
         "each bot overlays another document",
         common + tuple(own_overlays("trader.default_slippage_bps", lambda n: n % 900 + 1)),

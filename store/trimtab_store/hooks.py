@@ -108,7 +108,7 @@ def _changes(line: Line, document: str, words: tuple[str, bool]) -> Iterator[tup
         change = DocumentChange(
             environment=line.environment,
             path=document,
-            labels=tuple(target.after for target in targets),
+            labels=tuple(target.after for target in [one for one in targets if not one.supposed] or targets),
             old=old.value,
             new=new.value,
             author=words[0],

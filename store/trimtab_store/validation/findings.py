@@ -20,6 +20,8 @@ class _Finding:
     labels: Labels
     is_declared: bool
     targets: int
+    """How many are known; of those that are only supposed, where none is."""
+    is_known: bool
 
     def told(self) -> Problem:
         """The problem with its target; only a warning where no configuration declares any."""
@@ -43,13 +45,17 @@ class Findings:
     def add(self, problem: Problem, environment: str, group: Group) -> None:
         """A problem that a group of targets would see."""
         key = (problem.path, problem.rule, problem.why, problem.remedy, problem.value, problem.severity)
+        supposed = group.supposed
+        found = _Finding(
+            problem, environment, group.labels, group.is_declared, supposed or len(group.targets), not supposed
+        )
         known = self._found.get(key)
-        if known is None:
-            self._found[key] = _Finding(problem, environment, group.labels, group.is_declared, len(group.targets))
-            return
-        known.targets += len(group.targets)
-        if group.is_declared and not known.is_declared:
-            known.environment, known.labels, known.is_declared = environment, group.labels, True
+        if known is None or found.is_known > known.is_known:
+            self._found[key] = found
+        elif found.is_known == known.is_known:
+            known.targets += found.targets
+            if found.is_declared and not known.is_declared:
+                known.environment, known.labels, known.is_declared = environment, group.labels, True
 
     def note(self, problem: Problem) -> None:
         """A problem that is not about what any target sees."""

@@ -25,6 +25,7 @@ from trimtab_store.validation.resolved import Content, Contents
 from trimtab_store.validation.rules import Rule
 from trimtab_store.validation.schema_rules import PATTERNS, VERSIONS
 from trimtab_store.validation.sides import Sides
+from trimtab_store.validation.supposed import supposed
 from trimtab_store.validation.targets import LABELS_SCOPE, Labels, targets
 
 Reported: TypeAlias = "Mapping[str, Sequence[Labels]]"
@@ -165,6 +166,8 @@ class Inspection:
         for one in self._judgements:
             for problem, group in one.problems(_shapes(one.line)):
                 findings.add(problem, one.line.environment, group)
+            for problem in one.line.supposed.told(one.line.environment, one.documents[0]):
+                findings.note(problem)
         return findings.problems()
 
     def warnings(self, author: str, *, urgent: bool = False) -> tuple[str, ...]:
@@ -184,16 +187,16 @@ class Inspection:
             before, after = Registered.of(line.before), Registered.of(line.after)
         touched = self._below(line, max(before.depth, after.depth))
         documents = documents_in(before, touched) | documents_in(after, touched)
-        holding = {rank for document in documents for rank in line.after.overlays(document)}
         moves = any(map(labels.is_label_path, subject.touched))
         reported = subject.reported.get(line.environment, ())
         line.targets = targets(
-            line.before, line.after, subject.edited, line.after.selectors(holding), reported, moves=moves
+            line.before, line.after, subject.edited, _overlays(line, documents), reported, moves=moves
         )
         moved = frozenset[str]()
         if moves:
             moved = moved.union(*(target.moved for target in line.targets))
             documents |= documents_in(after, line.after.under(moved))
+        line.supposed = supposed(line.before, line.after, line.targets, _overlays(line, documents))
         return Judgement(line, before, after, tuple(sorted(documents)), self._rules or (), moved)
 
     def _below(self, line: Line, depth: int) -> set[str]:
@@ -204,6 +207,11 @@ class Inspection:
                 for side in (line.before, line.after):
                     found.update(side.below(path))
         return found
+
+
+def _overlays(line: Line, documents: Iterable[str]) -> Sequence[Selector]:
+    """The selectors of the overlays that have a say about some documents after the change."""
+    return line.after.selectors({rank for document in documents for rank in line.after.overlays(document)})
 
 
 def _shapes(line: Line) -> Shapes:

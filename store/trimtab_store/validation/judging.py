@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -72,6 +72,20 @@ class Sight:
                 rest = paths.parse(path)[len(paths.parse(scope)) :]
                 return descend(side.content(scope, seen).json, rest)
         raise LookupError(f"{path} is neither in a changed document nor in what the rule reads")
+
+
+class Today(Sight):
+    """What a group sees as if the change were nothing."""
+
+    def at(self, path: str) -> Json | Absent:
+        """What resolves at a path before the change."""
+        return self.before(path)
+
+
+def _without(found: Iterable[Problem], known: Iterable[Problem]) -> tuple[Problem, ...]:
+    """What is wrong that was not before: who is only supposed to be there is told of nothing else."""
+    before = list(known)
+    return tuple(problem for problem in found if problem not in before)
 
 
 def scopes_of(rule: Rule) -> Sequence[str]:
@@ -144,7 +158,10 @@ class Judgement:
                     continue
                 if content not in judged:
                     judged[content] = shapes(self.after, content)
-                for problem in judged[content]:
+                found = judged[content]
+                if found and group.supposed and not afresh:
+                    found = _without(found, shapes(self.after, self.line.old(document, group)))
+                for problem in found:
                     yield problem, group
 
     def _fresh_schemas(self) -> list[Schema]:
@@ -222,7 +239,11 @@ class Judgement:
             changed.update(one for one in asked.afresh if line.shows(one, group))
         if not changed:
             return ()
-        return tuple(asked.rule.judge(Sight(line, group, tuple(sorted(changed)), asked.reads, self.after.documents)))
+        what = line, group, tuple(sorted(changed)), asked.reads, self.after.documents
+        found = tuple(asked.rule.judge(Sight(*what)))
+        if found and group.supposed and not (asked.is_fresh or group.moved):
+            return _without(found, asked.rule.judge(Today(*what)))
+        return found
 
     @cached_property
     def _everything(self) -> tuple[str, ...]:

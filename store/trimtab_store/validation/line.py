@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from trimtab_store.validation.resolved import Content, Contents, Resolved, Seen
 from trimtab_store.validation.sides import Sides
+from trimtab_store.validation.supposed import NOBODY
 from trimtab_store.validation.targets import Labels, Target
 
 Key: TypeAlias = "tuple[Seen, Seen, tuple[str | None, ...], frozenset[str]]"
@@ -18,7 +19,7 @@ class Group:
     """Targets that see the same overlays where it matters, and have the same labels where it matters.
 
     `before` and `after` are the overlays of the two sides, `moved` the dimensions in question whose labels the change
-    alters. Declared targets come first.
+    alters. Declared targets come first; supposed ones make up a group only where nobody who is known sees the same.
     """
 
     before: Seen
@@ -36,6 +37,11 @@ class Group:
         """Whether the configuration itself declares one of them."""
         return self.targets[0].declared
 
+    @property
+    def supposed(self) -> int:
+        """So many bots it stands for that nobody said to be there; nothing where some target is known."""
+        return sum([target.supposed for target in self.targets]) if self.targets[0].supposed else 0
+
 
 class Line:
     """Both sides of a line, and its targets once they are known."""
@@ -45,6 +51,7 @@ class Line:
         self.before = Resolved(sides.before, contents)
         self.after = Resolved(sides.after, contents)
         self.targets: Sequence[Target] = ()
+        self.supposed = NOBODY
         self._alike = self.before.is_ranked_as(self.after)
         self._groups: dict[tuple[frozenset[int], frozenset[int], frozenset[str]], list[Group]] = {}
 
@@ -80,7 +87,7 @@ class Line:
         before, after = self.before.readers(old), self.after.readers(new)
         alike, asked = self._alike and old == new, sorted(dimensions)
         found: dict[Key, list[Target]] = {}
-        for target in self.targets:
+        for target in (*self.targets, *self.supposed.targets):
             labels = target.after
             seen = after.overlays(labels)
             same = alike and target.before is labels
@@ -90,5 +97,7 @@ class Line:
                 tuple([labels.get(one) for one in asked]) if asked else (),
                 target.moved & dimensions if asked else dimensions,
             )
-            found.setdefault(key, []).append(target)
+            members = found.setdefault(key, [])
+            if not target.supposed or not members or members[0].supposed:
+                members.append(target)
         return [Group(key[0], key[1], key[3], tuple(members)) for key, members in found.items()]

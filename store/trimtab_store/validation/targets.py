@@ -16,16 +16,22 @@ from trimtab_store.validation.resolved import Content, Resolved, Seen
 Labels: TypeAlias = "Mapping[str, str]"
 LABELS_SCOPE: Final = "fleet.bots"
 """What has to be read to know the targets of a line."""
-_PLACES: Final = frozenset({"node", "region"})
+PLACES: Final = frozenset({"node", "region"})
+"""The dimensions that say where a bot runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A reader before and after a change; `declared` unless it is known from an agent's report only."""
+    """A reader before and after a change; `declared` unless it is known from an agent's report only, or supposed.
+
+    `supposed` is nothing for who is known; else the target stands for so many bots of which nobody said that they are
+    where its labels say.
+    """
 
     before: Labels
     after: Labels
     declared: bool
+    supposed: int = 0
 
     @property
     def moved(self) -> frozenset[str]:
@@ -55,15 +61,15 @@ def targets(
     bots = sorted({*labels.declared_bots(before.state), *labels.declared_bots(after.state)})
     found: list[dict[str, str]] = []
     if bots:
-        places = [{k: v for k, v in selector.labels if k in _PLACES} for selector in edited]
+        places = [{k: v for k, v in selector.labels if k in PLACES} for selector in edited]
         found.extend({"bot": bot, **place} for bot in bots for place in ({}, *places))
     else:
         found.extend(dict(selector.labels) for selector in (*edited, *holding))
         found.append({})
     declared = _distinct(found)
     others = [one for key, one in _distinct(map(dict, reported)).items() if key not in declared]
-    new = _attributes(after)
-    old = _attributes(before) if moves else None
+    new = attributes(after)
+    old = attributes(before) if moves else None
     return [*_targets(declared.values(), old, new, declared=True), *_targets(others, old, new, declared=False)]
 
 
@@ -79,7 +85,7 @@ def _targets(
         yield Target(after if before == after else before, after, declared)
 
 
-def _attributes(side: Resolved) -> Attributes:
+def attributes(side: Resolved) -> Attributes:
     """What gives an identity the labels of its bot, as `labels.effective` does, without looking at every layer."""
     readers = side.readers(side.overlays(LABELS_SCOPE))
     branches: dict[Seen, Branches] = {}
