@@ -88,6 +88,7 @@ def _flat() -> dict[str, tuple[str, ...]]:
         ("logging", BotLogging),
     ):
         found.update({name: (part, name) for name in model.model_fields if name != "level"})
+        found.update({name: (part, *segments) for name, segments in model.other_spellings.items()})
     return found
 
 

@@ -69,12 +69,14 @@ def _after(schema: Schema) -> Schema:
 
 
 def _before(schema: Schema) -> Schema:
-    """An amount: most are numbers, whose bounds are as well kept by a float."""
+    """An amount: a number, whose bound a float keeps as well, or a text. What is longer is read as an amount."""
     if _function(schema) is not units.written:
         return schema
-    bounds = {name: float(schema["schema"][name]) for name in ("ge", "gt") if name in schema["schema"]}
-    number = core_schema.float_schema(strict=True, allow_inf_nan=False, **cast("Any", bounds))
-    return _made(core_schema.union_schema([number, cast("Any", schema)], mode="left_to_right"))
+    number = core_schema.float_schema(strict=True, allow_inf_nan=False)
+    number["gt" if "gt" in schema["schema"] else "ge"] = 0
+    pattern = units.POSITIVE if "gt" in schema["schema"] else units.NOT_NEGATIVE
+    text = core_schema.str_schema(strict=True, max_length=units.DIGITS, pattern=pattern)
+    return _made(core_schema.union_schema([number, text, cast("Any", schema)], mode="left_to_right"))
 
 
 def _plain(schema: Schema) -> Schema:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
@@ -60,6 +61,8 @@ class Security(Category):
 class BotNotifications(Part):
     """What a bot tells, and where."""
 
+    other_spellings: ClassVar[Mapping[str, tuple[str, ...]]] = {"telegram_chat": ("telegram_chat_id",)}
+
     telegram_enabled: Flag = False
     email_enabled: Flag = False
     trade_notifications: Flag = True
@@ -73,8 +76,6 @@ class BotNotifications(Part):
 
 class Notifications(BotNotifications, Category):
     """`notifications`."""
-
-    other_spellings = {"telegram_chat": ("telegram_chat_id",)}  # noqa: RUF012 - said to be a ClassVar above
 
 
 class BotLogging(Part):

@@ -30,9 +30,12 @@ UNIT: Final = "x-unit"
 """What a unit is called in an exported schema."""
 SECRET: Final = "x-secret"  # noqa: S105 - the name of a keyword
 """What marks a secret in an exported schema."""
+DIGITS: Final = 40
+"""So many may stand before the point of an amount, and as many behind it."""
 _is_amount: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?").fullmatch
-_NOT_NEGATIVE: Final = r"^(-0+(\.0+)?|[0-9]{1,40}(\.[0-9]{1,40})?)$"
-_POSITIVE: Final = r"^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)$"
+_WRITTEN: Final = r"^-?[0-9]{1,40}(\.[0-9]{1,40})?$"
+NOT_NEGATIVE: Final = r"^(-0{1,40}(\.0{1,40})?|[0-9]{1,40}(\.[0-9]{1,40})?)$"
+POSITIVE: Final = r"^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,10 @@ def written(value: Any) -> Any:
 
 def _amount(pattern: str, bound: dict[str, int]) -> WithJsonSchema:
     """The schema of an exact number: pydantic's own pattern looks ahead, which linear engines refuse to."""
-    return WithJsonSchema({"anyOf": [{"type": "number", **bound}, {"type": "string", "pattern": pattern}]})
+    text: JsonSchemaValue = {"type": "string", "pattern": pattern}
+    if pattern == POSITIVE:  # which cannot count its digits beside
+        text["allOf"] = [{"pattern": _WRITTEN}]
+    return WithJsonSchema({"anyOf": [{"type": "number", **bound}, text]})
 
 
 def _plain(value: Decimal) -> str:
@@ -98,7 +104,7 @@ Amount: TypeAlias = Annotated[
     Decimal,
     Field(ge=0, allow_inf_nan=False),
     BeforeValidator(written),
-    _amount(_NOT_NEGATIVE, {"minimum": 0}),
+    _amount(NOT_NEGATIVE, {"minimum": 0}),
     _PLAIN,
     Unit("amount"),
 ]
@@ -107,7 +113,7 @@ PositiveAmount: TypeAlias = Annotated[
     Decimal,
     Field(gt=0, allow_inf_nan=False),
     BeforeValidator(written),
-    _amount(_POSITIVE, {"exclusiveMinimum": 0}),
+    _amount(POSITIVE, {"exclusiveMinimum": 0}),
     _PLAIN,
     Unit("amount"),
 ]
@@ -115,7 +121,7 @@ Usd: TypeAlias = Annotated[
     Decimal,
     Field(ge=0, allow_inf_nan=False),
     BeforeValidator(written),
-    _amount(_NOT_NEGATIVE, {"minimum": 0}),
+    _amount(NOT_NEGATIVE, {"minimum": 0}),
     _PLAIN,
     Unit("usd"),
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from trimtab import categories
@@ -18,6 +20,10 @@ from trimtab_store.validation.resolved import Content
 
 COMMON_ONLY: Final = frozenset({"guard", METADATA, "override", RULE, SCHEMA, "template"})
 """Categories about other documents: they hold for all readers alike, so no overlay may hold any of it."""
+
+CATEGORIES: Final = sorted({pattern.partition(".")[0] for pattern in BUILT_IN} | {METADATA})
+_ALIKE: Final = 0.75
+"""So alike is a typing error to what was meant: `strategi`, `tokens`; and not `bets` to `bot`."""
 
 
 def _none(value: Json, path: str) -> Iterable[Problem]:
@@ -50,6 +56,9 @@ def _strays(document: str) -> list[Problem]:
     """A document beside those of a built-in category that names each of its own: most likely a typing error."""
     category = document.partition(".")[0]
     named = [pattern for pattern in BUILT_IN if pattern.partition(".")[0] == category]
+    if not named and (known := _near(category)):
+        why = "there is no such category, and nothing reads it by a type"
+        return [Problem(path=document, rule="unknown-document", why=why, remedy=known, severity="warn")]
     if not named or not {category, f"{category}.*"}.isdisjoint(named):
         return []
     return [
@@ -62,6 +71,13 @@ def _strays(document: str) -> list[Problem]:
             severity="warn",
         )
     ]
+
+
+@lru_cache(maxsize=256)
+def _near(category: str) -> str:
+    """The built-in category that a word was most likely meant to be, as a remedy; empty if it resembles none."""
+    close = difflib.get_close_matches(category, CATEGORIES, n=1, cutoff=_ALIKE)
+    return f"Did you mean {close[0]}? Register a schema for what is your own" if close else ""
 
 
 def misplaced(edits: Sequence[LeafEdit]) -> Iterator[Problem]:

@@ -82,7 +82,9 @@ def test_what_is_no_object_is_not_taken(kind: str, value: Json) -> None:
     assert not glance(kind)(value)
 
 
-@pytest.mark.parametrize("amount", [0, 1, 10**400, -(10**400), 5e-324, 1e308, "0", "-0.0", "1" * 41, "1e5", True, None])
+@pytest.mark.parametrize(
+    "amount", [0, 1, 10**400, -(10**400), 5e-324, 1e308, "0", "-0.0", "1" * 41, "1e5", "0.00", "7.50", True, None]
+)
 def test_an_amount_at_a_glance_is_one(amount: Json) -> None:
     document: dict[str, Json] = {"max_position_size": amount, "daily_loss_limit": 1}
     assert right("risk_parameters", document) or not glance("risk_parameters")(document)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.categories.samples import PATHS, check, sample
+from tests.unit.categories.samples import PATHS, check, sample, with_field
 from tests.unit.categories.test_bounds import NUMBERS, WORDS
 from tests.unit.categories.test_spelling import NESTED
 from trimtab import categories
@@ -99,6 +99,16 @@ def agree(kind: str, changed: Json) -> None:
     # JSON Schema does not look at formats unless it is told to
     if not (kind == "meta" and refused):
         assert validator(kind).is_valid(changed) is not bool(refused), (changed, refused)
+
+
+@pytest.mark.parametrize(
+    "amount", ["9" * 40, "9" * 41, "0." + "1" * 40, "0." + "1" * 41, "0" * 41, "-0", "1.", "+1", "٣"]
+)
+@pytest.mark.parametrize(
+    ("kind", "field"), [("risk_parameters", "max_position_size"), ("bot", "broker.initial_balance")]
+)
+def test_schema_and_model_agree_on_amounts_as_texts(kind: str, field: str, amount: str) -> None:
+    agree(kind, with_field(kind, field, amount))
 
 
 junk = st.one_of(

@@ -44,7 +44,17 @@ def test_where_no_name_is_near_the_known_ones_are_told() -> None:
     assert "schema" in remedy
 
 
-@pytest.mark.parametrize("document", ["desk.anything", "foreign.fq"])
+@pytest.mark.parametrize(
+    ("document", "category"),
+    [("strategi.mm", "strategy"), ("tokens.SOL", "token"), ("circuitBreaker.config", "circuit_breaker")],
+)
+def test_a_category_that_is_nearly_a_built_in_one_is_a_warning(document: str, category: str) -> None:
+    remedy = f"Did you mean {category}? Register a schema for what is your own"
+    assert told(document) == [("unknown-document", "warn", remedy)]
+    assert told(document, Registered({"mine": schema(document.partition(".")[0] + ".*")}, ())) == []
+
+
+@pytest.mark.parametrize("document", ["desk.anything", "foreign.fq", "bets.x", "orders.x", "teams.x", "fees.x"])
 def test_categories_of_ones_own_hold_what_they_like(document: str) -> None:
     assert told(document) == []
 
