@@ -140,14 +140,14 @@ class Planner:
         while True:
             reports = self.inspector.looks and any(scope in _READERS for scope in scopes)
             near, known = self.surroundings.around(connection, request.environment, scopes, reports=reports)
-            draft = _draft(request, reading.state_of(known.forest.lineage(request.environment), near.items))
+            draft = _draft(request, reading.part_of(known.lineage(request.environment), near.items))
             raised = raising.raised(draft) if self.inspector.rules is not None and request.kind == "edit" else []
             if unread := [path for one in raised if not raising.covered(one, scopes) for path in one.scopes]:
                 scopes = outermost([*scopes, *unread])
                 continue
             for one in raised:
-                lines = (known.forest.lineage(name) for name in known.reached(request.environment))
-                raising.stamp(one, draft, (reading.state_of(line, near.items) for line in lines))
+                lines = map(known.lineage, known.reached(request.environment))
+                raising.stamp(one, draft, (reading.part_of(line, near.items) for line in lines))
             edits = draft.edits()
             _check_places(draft.before.lineage, edits)
             sides = _sides(known, near.items, draft, edits)
@@ -203,7 +203,7 @@ def _sides(known: Structure, items: Iterable[Item], draft: Draft, edits: Sequenc
         if name == environment:
             sides[name] = Sides(draft.before, draft.state)
         else:
-            before = reading.state_of(known.forest.lineage(name), items)
+            before = reading.part_of(known.lineage(name), items)
             sides[name] = Sides(before, before.apply(environment, edits))
         check_conflicts(sides[name].after, environment, edits)
     return sides

@@ -248,6 +248,12 @@ def state_of(lineage: Lineage, found: Iterable[Item]) -> State:
     return states.build(lineage, (item for item in found if item.environment in names))
 
 
+def part_of(lineage: Lineage, found: Iterable[Item]) -> State:
+    """The same to plan with: its checksum is worth nothing, what a change adds to it is right (`states.part`)."""
+    names = set(lineage.environments)
+    return states.part(lineage, (item for item in found if item.environment in names))
+
+
 def line(connection: Connection, environment: str, scopes: Sequence[str], at: Moment | None = None) -> State:
     """The part of an environment's line around the scopes, now or at a moment; raises `EnvironmentNotFound`."""
     if at is None:

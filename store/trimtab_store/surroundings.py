@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from trimtab.model.structure import Forest
+from trimtab.model.structure import Forest, Lineage
 from trimtab_store import reading
 from trimtab_store.database import Connection
 from trimtab_store.reading import Head, Near
@@ -18,8 +18,16 @@ class Structure:
     epoch: int
     revision: int
     forest: Forest
+    _lineages: dict[str, Lineage] = field(default_factory=dict[str, Lineage], compare=False, repr=False)
     _near: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], compare=False, repr=False)
     _reached: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], compare=False, repr=False)
+
+    def lineage(self, environment: str) -> Lineage:
+        """The lineage of an environment, worked out once; raises `EnvironmentNotFound`."""
+        found = self._lineages.get(environment)
+        if found is None:
+            found = self._lineages[environment] = self.forest.lineage(environment)
+        return found
 
     def near(self, environment: str) -> tuple[str, ...]:
         """The `neighbourhood` of an environment, worked out once."""
@@ -57,14 +65,14 @@ class Surroundings:
             if (near.head.epoch, near.head.structure_revision) == (known.epoch, known.revision):
                 return near, known
             known = self._learn(connection, near.head)
-            known.forest.lineage(environment)
+            known.lineage(environment)
 
     def _structure(self, connection: Connection, environment: str) -> Structure:
         """The structure as last seen; read now if there is none yet or it does not know the environment."""
         known = self.known
         if known is None or environment not in known.forest.parents:
             known = self._learn(connection, reading.head(connection))
-        known.forest.lineage(environment)
+        known.lineage(environment)
         return known
 
     def _learn(self, connection: Connection, head: Head) -> Structure:

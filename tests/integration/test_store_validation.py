@@ -507,3 +507,107 @@ def test_what_a_rule_reads_is_there_when_only_a_label_moves(connect_store: Conne
     assert (problem.rule, problem.path) == ("live-credentials", "exchange.hyperliquid.credentials")
     write(mine, "base", "exchange.hyperliquid.credentials", {"api_key": "SECURE:key"})
     assert write(mine, "base", "fleet.bots.mm.labels.mode", "live").created
+
+
+@dataclass
+class ByName:
+    """A rule that reads what a document names, as a strategy names its exchange."""
+
+    name: str = "by-name"
+    reads: tuple[str, ...] = ()
+    dimensions: frozenset[str] = frozenset()
+
+    def watches(self, document: str) -> bool:
+        return document == "planned.one"
+
+    def reads_also(self, document: str, before: Json | Absent, after: Json | Absent) -> tuple[str, ...]:
+        del document, before
+        return (f"limits.{after['limit']}",) if isinstance(after, dict) else ()
+
+    def judge(self, seen: Seen) -> Iterable[Problem]:
+        planned = seen.at("planned.one")
+        assert isinstance(planned, dict)
+        if isinstance(seen.at(f"limits.{planned['limit']}"), Absent):
+            yield Problem(path="planned.one.limit", rule=self.name, why="there is no such limit")
+
+
+def test_what_a_document_had_to_read_is_asked_for_at_once_and_what_it_needs_anew_is_read_all_the_same(
+    connect_store: ConnectStore, store: Store, read: list[tuple[str, ...]]
+) -> None:
+    del store
+    mine, others = connect_store(rules=(ByName(),)), connect_store(rules=())
+    with others.edit("base", author="ada") as edit:
+        edit.set("limits", {"one": {"most": 1}, "two": {"most": 2}})
+        edit.set("planned.one", {"limit": "one", "x": 1})
+
+    def reads_of(value: int) -> int:
+        read.clear()
+        assert write(mine, "base", "planned.one.x", value).created
+        return len(read)
+
+    assert [reads_of(value) for value in (2, 3)] == [2, 1]
+    write(others, "base", "planned.one.limit", "two")
+    assert [reads_of(value) for value in (4, 5)] == [2, 1]
+    assert ["limits.two" in scopes for scopes in read] == [True]
+    assert not any("limits.one" in scopes for scopes in read), "what it does not need any more cannot be in its way"
+    with others.edit("base", author="ada") as edit:
+        edit.unset("limits.two")
+    assert [one.rule for one in refused(lambda: reads_of(6))] == ["by-name"]
+    write(others, "base", "planned.one.limit", "none")
+    assert [one.rule for one in refused(lambda: reads_of(6))] == ["by-name"]
+
+
+def test_what_another_writer_registers_between_two_commits_of_ours_holds_for_the_second(
+    connect_store: ConnectStore, store: Store
+) -> None:
+    """A schema, a rule, a guard's threshold: nothing that a writer remembers stands in their way."""
+    del store
+    mine, others = connect_store(rules=None), connect_store(rules=None)
+
+    def commit(value: int) -> Committed:
+        return write(mine, "base", "signals.fast.window", value)
+
+    for number in (1, 2):
+        assert commit(number).created
+    register(others, text={"properties": {"window": {"maximum": 9}}})
+    (problem,) = refused(lambda: commit(10))
+    assert (problem.rule, problem.path) == ("range", "signals.fast.window")
+    assert commit(3).created
+    rule = {"documents": "signals.*", "cel": "doc.window <= at('limits.one').most", "message": "too wide"}
+    with others.edit("base", author="ada") as edit:
+        edit.set("limits.one.most", 5)
+        edit.set("rule.narrow", rule)
+    (problem,) = refused(lambda: commit(6))
+    assert (problem.rule, problem.why) == ("narrow", "too wide")
+    assert commit(2).created
+    write(others, "base", "limits.one.most", 3)
+    assert [one.why for one in refused(lambda: commit(5))] == ["too wide"]
+    with others.edit("base", author="ada") as edit:
+        edit.unset("rule.narrow")
+    assert commit(5).created
+
+
+def test_a_guard_that_another_writer_tightens_holds_for_the_next_commit(
+    connect_store: ConnectStore, store: Store
+) -> None:
+    del store
+    mine, others = connect_store(rules=None), connect_store(rules=None)
+    for limit in (0.01, 0.02, 0.03):
+        write(mine, "base", "risk.global.max_daily_loss", limit)
+    write(others, "base", "guard.config.max_risk_factor", 1.5)
+    problems = refused(lambda: write(mine, "base", "risk.global.max_daily_loss", 0.06))
+    assert {one.rule for one in problems} == {"guard-risk"}
+
+
+def test_an_environment_that_gets_another_parent_between_two_commits_is_judged_by_what_it_inherits_then(
+    connect_store: ConnectStore, store: Store
+) -> None:
+    store.create_environment("strict", author="ada")
+    register(store, "strict", text={"properties": {"window": {"maximum": 9}}})
+    mine, others = connect_store(rules=None), connect_store(rules=None)
+    for number in (10, 11):
+        assert write(mine, "production", "signals.fast.window", number).created
+    write(others, "production", "signals.fast.window", 9)
+    others.reparent_environment("production", "strict", author="ada", force="a test")
+    (problem,) = refused(lambda: write(mine, "production", "signals.fast.window", 10))
+    assert (problem.rule, problem.environment) == ("range", "production")

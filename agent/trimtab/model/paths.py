@@ -110,6 +110,8 @@ def parents(text: str) -> tuple[str, ...]:
 
 def parent(text: str) -> str:
     """The nearest ancestor of a canonical path, or the empty string for a category."""
+    if '"' not in text:
+        return text[: max(0, text.rfind("."))]
     above = parents(text)
     return above[0] if above else ""
 

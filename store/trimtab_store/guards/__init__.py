@@ -46,7 +46,10 @@ def check(connection: Connection, environment: str, sides: Mapping[str, Sides], 
 def _loosened(
     connection: Connection, environment: str, sides: Mapping[str, Sides], edits: Sequence[LeafEdit]
 ) -> list[Problem]:
-    found = [one for reached in sides.values() for one in risk.judge(reached, edits, Thresholds.of(reached.before))]
+    limiting = [edit for edit in edits if risk.concerns(edit)]
+    if not limiting:
+        return []
+    found = [one for reached in sides.values() for one in risk.judge(reached, limiting, Thresholds.of(reached.before))]
     # the first items of an environment loosen nothing
     return found if found and counting.holds_any(connection, environment) else []
 

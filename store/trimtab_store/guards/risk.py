@@ -48,13 +48,18 @@ def _is_free(segments: tuple[str, ...]) -> bool:
     return segments[0] == "bot" and segments[2:3] == ("strategy",)
 
 
+def concerns(edit: LeafEdit) -> bool:
+    """Whether an edit may loosen anything: it changes a limit, or masks what may be one."""
+    if edit.operation == "hide":
+        return paths.parse(edit.path)[0] in CATEGORIES
+    return direction(edit.path) is not None
+
+
 def judge(sides: Sides, edits: Sequence[LeafEdit], thresholds: Thresholds) -> Iterator[Problem]:
     """The limits that readers of a line would see loosened too far by edits, each with one reader."""
     bots: dict[str, dict[str, str]] | None = None
     told: set[str] = set()
-    for edit in edits:
-        if paths.parse(edit.path)[0] not in CATEGORIES:
-            continue
+    for edit in filter(concerns, edits):
         for path in sorted(_limits(sides, edit) - told):
             looked = Looked(sides, path)
             if bots is None and looked.others(edit.layer):

@@ -17,6 +17,7 @@ class TemplateRule:
     """A stored template could make instances. Its shape is its model's business."""
 
     name = "template"
+    categories = frozenset({CATEGORY})
     reads: tuple[str, ...] = ()
     dimensions: frozenset[str] = frozenset()
 

@@ -21,6 +21,13 @@ class BuiltInRule:
     watched: frozenset[str] = frozenset()
     """Documents, and categories of two segments' documents (`fleet.bots`: of three) with everything in them."""
 
+    categories: frozenset[str] | None = None
+    """Where everything stands that it watches; None for a rule that may watch anything."""
+
+    def __init_subclass__(cls) -> None:
+        if cls.watches is BuiltInRule.watches:
+            cls.categories = frozenset(paths.parse(path)[0] for path in cls.watched)
+
     def watches(self, document: str) -> bool:
         """Whether it is one of those named, or in one of the categories."""
         return document in self.watched or paths.parent(document) in self.watched

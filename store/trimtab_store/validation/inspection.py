@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, TypeAlias
@@ -35,14 +35,16 @@ Reported: TypeAlias = "Mapping[str, Sequence[Labels]]"
 class Inspector:
     """What looks at changes before they are committed: rules, with shapes, unless `rules` is None; and hooks.
 
-    It remembers what each environment registers, and of which documents readers see different things, so that a plan
-    asks for all that it needs at once.
+    It remembers what each environment registers, of which documents readers see different things, and what a change of
+    a document had to read, so that a plan asks for all that it needs at once. Whatever is remembered is only a guess at
+    that: what it leaves out is missing, and is read all the same.
     """
 
     rules: Sequence[Rule] | None = None
     hooks: Sequence[Hook] = ()
     _known: dict[str, Registered] = field(default_factory=dict[str, Registered])
     _apart: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    _needed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict[tuple[str, str], tuple[str, ...]])
 
     @property
     def looks(self) -> bool:
@@ -61,11 +63,17 @@ class Inspector:
             found.append(LABELS_SCOPE)
         if self.rules is None:
             return found
-        for rule in (*self.rules, *known.rules):
+        needed = self._needed.get((environment, found[0])) if len(touched) == 1 else None
+        return [*found, *REGISTRATIONS, *(self._guessed(known, touched) if needed is None else needed)]
+
+    def _guessed(self, known: Registered, touched: Sequence[str]) -> list[str]:
+        """What a change of these paths needs beside what it touches, as far as can be told before anything is read."""
+        found: list[str] = []
+        for rule in (*(self.rules or ()), *known.rules):
             if any(rule.watches(document) for path in touched if path for document in known.holding(path)):
                 found += rule.reads
         stamps = behind.scopes((known.documents.of(path) for path in touched if path), known.schemas.values())
-        return [*found, *REGISTRATIONS, *stamps]
+        return [*found, *stamps]
 
     def inspect(
         self,
@@ -100,8 +108,15 @@ class Inspector:
             self._apart.clear()
         self._apart.update((environment, scope) for scope in scopes)
 
+    def learn_needed(self, environment: str, scope: str, needed: Collection[str]) -> None:
+        """Remember what a change of one document had to read; of much nothing."""
+        if len(self._needed) > _REMEMBERED:
+            self._needed.clear()
+        self._needed[environment, scope] = tuple(sorted(needed)) if len(needed) <= _FEW else ()
+
 
 _REMEMBERED: Final = 10_000
+_FEW: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +148,18 @@ class Inspection:
         read = set(scopes)
         if EVERYTHING in read:
             return ()
+        whole: set[str] = set()
         needed: set[str] = set()
         for one in self._judgements:
             if one.moved:
                 return (EVERYTHING,)  # other labels may show any overlay
-            needed.update(
-                registered.scope(path) for path in self._subject.touched for registered in (one.before, one.after)
-            )
+            sides = (one.before,) if one.before is one.after else (one.before, one.after)
+            whole.update(registered.scope(path) for path in self._subject.touched for registered in sides)
             needed.update(one.reads())
             needed.update(behind.scopes(one.documents, one.after.schemas.values()))
-        found = sorted(path for path in needed if path not in read and read.isdisjoint(paths.parents(path)))
+        found = sorted(path for path in whole | needed if path not in read and read.isdisjoint(paths.parents(path)))
+        if not found and len(whole) == 1:
+            self._inspector.learn_needed(self._subject.environment, min(whole), needed - whole)
         if not found and read.isdisjoint({LABELS_SCOPE, *paths.parents(LABELS_SCOPE)}) and self._asks_who():
             found.append(LABELS_SCOPE)
         return tuple(found)
@@ -197,7 +214,10 @@ class Inspection:
             moved = moved.union(*(target.moved for target in line.targets))
             documents |= documents_in(after, line.after.under(moved))
         line.supposed = supposed(line.before, line.after, line.targets, _overlays(line, documents))
-        return Judgement(line, before, after, tuple(sorted(documents)), self._rules or (), moved)
+        rules = self._rules or ()
+        if not moved:  # a moved label may concern rules about documents that nobody touches
+            rules = _concerned(rules, documents)
+        return Judgement(line, before, after, tuple(sorted(documents)), rules, moved)
 
     def _below(self, line: Line, depth: int) -> set[str]:
         """The touched paths, and for one above documents the items that stand below it."""
@@ -207,6 +227,12 @@ class Inspection:
                 for side in (line.before, line.after):
                     found.update(side.below(path))
         return found
+
+
+def _concerned(rules: Iterable[Rule], documents: Iterable[str]) -> Sequence[Rule]:
+    """The rules that may watch one of some documents: those of their categories, and those that name none."""
+    named = {document.partition(".")[0] for document in documents}
+    return [rule for rule in rules if (own := getattr(rule, "categories", None)) is None or not named.isdisjoint(own)]
 
 
 def _overlays(line: Line, documents: Iterable[str]) -> Sequence[Selector]:

@@ -18,6 +18,7 @@ _CATEGORY: Final = "schema"
 class _OfSchemas:
     """What the rules of this module have in common."""
 
+    categories = frozenset({_CATEGORY})
     dimensions: frozenset[str] = frozenset()
     reads: tuple[str, ...] = ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from trimtab import categories
@@ -17,6 +18,7 @@ from trimtab_store.operations import Hide, Leaves, Operation, Replace, Unset
 _LONGEST: Final = 80
 
 
+@lru_cache(maxsize=2048)
 def canonical(path: str) -> str:
     """The path under which a leaf, or what stands above leaves, is stored."""
     document = KNOWN.of(path)

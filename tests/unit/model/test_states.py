@@ -49,6 +49,20 @@ def test_applying_edits_equals_building_from_scratch_checksum_included(world: Wo
     assert set(state.trees) == set(rebuilt.trees)
 
 
+@given(worlds(), st.data())
+def test_a_part_holds_what_the_state_holds_and_its_checksum_moves_by_as_much(world: World, data: st.DataObject) -> None:
+    whole, part = (make(world.lineage, world.model_items()) for make in (states.build, states.part))
+    assert (part.trees, part.count, part.lineage) == (whole.trees, whole.count, whole.lineage)
+    environment = data.draw(st.sampled_from(world.environments))
+    drawn = data.draw(st.lists(loose_items([environment], world.dimensions), max_size=4))
+    edits = [as_edit(item, remove=data.draw(st.booleans())) for item in drawn]
+    told, moved = (
+        int.from_bytes(one.apply(environment, edits).checksum, "big") - int.from_bytes(one.checksum, "big")
+        for one in (whole, part)
+    )
+    assert (told - moved) % 2**256 == 0
+
+
 @given(worlds(conflicting=True))
 def test_content_and_below_answer_for_one_layer(world: World) -> None:
     state = states.build(world.lineage, world.model_items())
