@@ -14,6 +14,7 @@ from trimtab.model.trees import HIDDEN
 from trimtab_store import environments, reading
 from trimtab_store.database import Connection
 from trimtab_store.drafts import Place
+from trimtab_store.evolution import stamping
 from trimtab_store.files import EnvironmentFiles, FleetTree
 from trimtab_store.files.layer_files import Contents
 from trimtab_store.operations import EVERYTHING
@@ -101,7 +102,9 @@ def check_tree(tree: FleetTree, environment: str | None, sources: Sources) -> Ch
     for one in tree.environments:
         if one.name in chosen:
             target = _target(one, tree.local if one.name == environment else None, sources, held)
+            stamps = stamping.of_files(tree.forest.lineage(one.name), held, target.items)
             held += [Item(one.name, layer, path, content) for (layer, path), content in target.items.items()]
+            held += stamps
             said |= target.said()
     names = [environment] if environment else [one.name for one in tree.environments]
     lines = {name: _line(tree.forest, name, held) for name in names}

@@ -21,7 +21,7 @@ from trimtab_store import expectations, guards, reading
 from trimtab_store.database import Connection
 from trimtab_store.drafts import Draft
 from trimtab_store.editing import Request, outermost
-from trimtab_store.evolution import raising
+from trimtab_store.evolution import stamping
 from trimtab_store.operations import EVERYTHING
 from trimtab_store.reading import Head, LineHead, Near
 from trimtab_store.sizes import Growth, Sizes
@@ -141,13 +141,13 @@ class Planner:
             reports = self.inspector.looks and any(scope in _READERS for scope in scopes)
             near, known = self.surroundings.around(connection, request.environment, scopes, reports=reports)
             draft = _draft(request, reading.part_of(known.lineage(request.environment), near.items))
-            raised = raising.raised(draft) if self.inspector.rules is not None and request.kind == "edit" else []
-            if unread := [path for one in raised if not raising.covered(one, scopes) for path in one.scopes]:
-                scopes = outermost([*scopes, *unread])
-                continue
-            for one in raised:
-                lines = map(known.lineage, known.reached(request.environment))
-                raising.stamp(one, draft, (reading.part_of(line, near.items) for line in lines))
+            if self.inspector.rules is not None and request.kind != "rollback":
+                lines = (
+                    reading.part_of(known.lineage(name), near.items) for name in known.reached(request.environment)
+                )
+                if unread := stamping.mark(draft, scopes, lines, raises=request.kind == "edit"):
+                    scopes = outermost([*scopes, *unread])
+                    continue
             edits = draft.edits()
             _check_places(draft.before.lineage, edits)
             sides = _sides(known, near.items, draft, edits)

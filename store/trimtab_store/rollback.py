@@ -19,6 +19,7 @@ from trimtab.model.values import Document, Value, thaw
 from trimtab_store import reading
 from trimtab_store.database import Connection
 from trimtab_store.drafts import Draft, Place
+from trimtab_store.evolution import stamping
 from trimtab_store.expectations import differences as value_differences
 from trimtab_store.expectations import label_sets, shown
 from trimtab_store.operations import EVERYTHING, Replace
@@ -49,6 +50,7 @@ class Rollback:
         self.pinned = ()
         if self.pin and self.inherited:
             self.pinned = _pin(draft, self.then, self.revision)
+        self.pinned = tuple(sorted({*self.pinned, *stamping.bring_back(draft, self.then)}))
 
     def words(self) -> Json:
         """Verb, revision and whether parents' changes are pinned."""

@@ -122,6 +122,20 @@ def test_an_interrupted_upgrade_goes_on_where_it_ended(params: Store) -> None:
     assert read(params, "production", "params.mm.base_size") == 0.2
 
 
+def test_a_rollback_over_an_upgrade_brings_the_old_version_back(params: Store) -> None:
+    write(params, "base", {"schema.params": SECOND})
+    before = params.history.environment("production", limit=1)[0].position.revision
+    params.upgrade(params.plan_upgrade("params"), author="ada")
+    params.rollback("production", before, author="ada", force="a test")
+    assert read(params, "production", "meta.params.mm.schema_version") == 1, "the one of base is 2"
+    planned = params.plan_upgrade("params")
+    assert [(one.environment, dict(one.documents)) for one in planned.upgrades] == [
+        ("production", {"params.mm": 1, "params.only": 1})
+    ]
+    params.upgrade(planned, author="ada")
+    assert read(params, "production", "params.mm.base_size", mode="live") == 0.1
+
+
 def test_what_would_not_fit_afterwards_is_refused_before_anything_is_committed(params: Store) -> None:
     write(params, "production", {"params.only.size": 500})
     write(params, "base", {"schema.params": SECOND})
@@ -250,7 +264,7 @@ def test_an_upgrade_of_a_built_in_type_is_a_function_of_each_layers_own_part(
     def renamed(own: builtin.Own) -> builtin.Own:
         return {("lookback",) if at == ("window",) else at: content for at, content in own.items()}
 
-    write(store, "base", {"optimizer.ga": {"window": 20, "seed": 1}, "meta.optimizer.ga.schema_version": 1})
+    write(store, "base", {"optimizer.ga": {"window": 20, "seed": 1}})
     write(store, "production", {"optimizer.ga.window": 30}, "mode=live")
     monkeypatch.setattr(builtin, "UPGRADES", {"optimizer": (renamed,)})
     planned = store.plan_upgrade("optimizer")

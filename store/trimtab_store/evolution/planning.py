@@ -84,7 +84,7 @@ def _upgrade(state: State, schemas: Schemas, schema: Versioned) -> Upgrade | Non
     documents: dict[str, int] = {}
     operations: list[Rewrite | Stamp] = []
     for document in sorted(_documents(state, environment, schemas, schema.name)):
-        old = stamp_of(state, environment, document, schema.version)
+        old = stamp_of(state, environment, document, schema)
         if old < schema.version:
             first = not any(owns(state, one, document) for one in state.lineage.environments[:-1])
             stamped = state.content(environment, "", stamp_path(document))
@@ -102,7 +102,9 @@ def _upgrade(state: State, schemas: Schemas, schema: Versioned) -> Upgrade | Non
 def _documents(state: State, environment: str, schemas: Schemas, name: str) -> Iterator[str]:
     """The documents of a schema of which an environment itself holds something, each once."""
     held = {item.path for item in state.items(environment)}
-    yield from {document for document in map(schemas.documents.of, held) if schemas.covers(name, document)}
+    for document in set(map(schemas.documents.of, held)):
+        if schemas.covers(name, document) and owns(state, environment, document):
+            yield document
 
 
 def _afterwards(forest: Forest, state: State, schema: Versioned, done: list[Upgrade]) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from trimtab.model.canonical import Json, trusted
 from trimtab.model.documents import METADATA, Documents
 from trimtab.model.errors import PathError
 from trimtab.model.states import State
+from trimtab.model.trees import HIDDEN
 from trimtab.model.values import Document, Value, thaw
 from trimtab_store.evolution import builtin
 
@@ -68,7 +69,7 @@ class Schemas:
         if schema is None:
             return 1
         owners = [name for name in state.lineage.environments if owns(state, name, document)]
-        return min([stamp_of(state, name, document, schema.version) for name in owners], default=schema.version)
+        return min([stamp_of(state, name, document, schema) for name in owners], default=schema.version)
 
 
 def versions_exist(state: State) -> bool:
@@ -91,20 +92,29 @@ def stamp_path(document: str) -> str:
     return paths.join((METADATA, *paths.parse(document), STAMP))
 
 
-def stamp_of(state: State, environment: str, document: str, newest: int) -> int:
-    """The version that an environment's own items of a document are written for: its stamp, or one that it inherits."""
+def stamp_of(state: State, environment: str, document: str, schema: Versioned) -> int:
+    """The version that an environment's own items of a document are written for.
+
+    Of a registered schema its stamp, or one that it inherits; without any it is the newest one, for raising a version
+    stamps what is there. Of a built-in type its own stamp, without one it is the first: a release raises it unseen.
+    """
     lineage = state.lineage.environments
-    for name in reversed(lineage[: lineage.index(environment) + 1]):
-        content = state.content(name, "", stamp_path(document))
-        said = trusted(content) if content else None
-        if isinstance(said, int) and not isinstance(said, bool) and said >= 1:
-            return said
-    return newest
+    if not schema.registered:
+        return _said(state, environment, document) or 1
+    above = reversed(lineage[: lineage.index(environment) + 1])
+    return next((said for name in above if (said := _said(state, name, document))), schema.version)
+
+
+def _said(state: State, environment: str, document: str) -> int | None:
+    content = state.content(environment, "", stamp_path(document))
+    said = trusted(content) if content else None
+    return said if isinstance(said, int) and not isinstance(said, bool) and said >= 1 else None
 
 
 def owns(state: State, environment: str, document: str) -> bool:
-    """Whether an environment itself holds anything of a document, in any layer."""
-    return any(name == environment and state.branch(name, layer, document) is not None for name, layer in state.trees)
+    """Whether an environment itself holds anything of a document, in any layer; to hide it all is to hold nothing."""
+    held = (state.branch(name, layer, document) for name, layer in state.trees if name == environment)
+    return any(branch is not None and branch != HIDDEN for branch in held)
 
 
 def _schema(name: str, value: Value) -> tuple[str | None, Versioned | None]:

@@ -136,7 +136,7 @@ def test_who_is_only_supposed_is_not_counted_with_who_is_declared() -> None:
 
 def test_a_problem_that_somebody_supposed_sees_first_refuses_where_somebody_declared_sees_it() -> None:
     held = {**fees(1, 9), ("base", "region=ny4", "fees.all.high"): 3, ("production", "", "fees.all.high"): 3}
-    held |= {("base", *place): mode for (_, *place), mode in FLEET.items()}
+    held |= {("base", layer, path): mode for (_, layer, path), mode in FLEET.items()}
     assert shown(told(held, RAISED)) == [("refuse", "production, bot=mm,mode=live and 1 more")]
 
 
