@@ -43,6 +43,32 @@ def test_a_template_is_shown_with_bounds_and_documents(console: Console) -> None
     assert '"fleet.bots.<id>.labels.mode": live' in said.out
 
 
+def test_a_template_is_shown_with_the_lengths_of_texts_and_lists(console: Console) -> None:
+    said = console("template", "show", "strategy_standard")
+    (symbols,) = [line.split() for line in said.out.splitlines() if line.startswith("symbols ")]
+    assert symbols[1:9] == ["required", "list", "of", "text", "1", "to", "200", "elements"]
+    found = console.done("template", "show", "strategy_standard")["parameters"]
+    (symbols,) = [one for one in found if one["name"] == "symbols"]
+    assert (symbols["items"], symbols["min_length"], symbols["max_length"]) == ("text", 1, 200)
+
+
+@pytest.mark.parametrize(
+    ("words", "why", "remedy"),
+    [
+        (("--category", "bott"), "No template has the category bott", "Did you mean bot?"),
+        (("--tag", "livee"), "No template has the tag livee", "Did you mean live?"),
+        (("--category", "zzzzzz"), "No template has the category zzzzzz", "There are bot, circuit_breaker, data"),
+    ],
+)
+def test_a_filter_that_no_template_fits_is_refused(
+    console: Console, words: tuple[str, ...], why: str, remedy: str
+) -> None:
+    said = console("template", "list", *words, "--json")
+    assert said.code == 2
+    assert said.error["what"] == why
+    assert said.error["remedy"].startswith(remedy)
+
+
 def test_an_unknown_template_is_refused_with_the_nearest(console: Console) -> None:
     said = console("template", "show", "bot_scalper_papr", "--json")
     assert (said.code, said.error["code"]) == (3, "template_not_found")

@@ -93,11 +93,11 @@ def _row(found: Template, name: str) -> tuple[str, ...]:
     one = found.parameters[name]
     default = shown(found.defaults[name]) if name in found.defaults else ""
     default = MASK if one.secret and default else default
-    bounds = ", ".join(map(str, one.bounds)) or " | ".join(shown(choice) for choice in one.choices)
+    bounds = ", ".join(map(str, one.bounds)) or " | ".join(shown(choice) for choice in one.choices) or one.length
     return (
         name,
         found.use(name),
-        one.kind,
+        one.kind if one.items == "any" else f"{one.kind} of {one.items}",
         one.unit,
         bounds,
         MASK if one.secret and default else default,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trimtab.model.canonical import Json
-from trimtab.model.errors import UsageError
+from trimtab.model.errors import UsageError, nearest
 from trimtab_store.cli import connecting, editing, options
 from trimtab_store.cli import templates_shown as shown
 from trimtab_store.cli.arguments import format_of, read_file
@@ -44,6 +44,8 @@ def list_templates(
     Example: trimtab template list -e production --json
     """
     found = _templates(given)
+    _know("category", [category] if category else [], {one.category for one in found})
+    _know("tag", tag or [], {word for one in found for word in one.tags})
     listed = found.find(category=category, tags=tuple(tag or ()))
     if given.as_json:
         broken: dict[str, Json] = {name: [one.to_dict() for one in problems] for name, problems in found.broken.items()}
@@ -148,6 +150,14 @@ def put(
         with editing.edit(writer, given) as edit:
             apply(edit)
         tell(edit.committed, given, {"template": found.name})
+
+
+def _know(what: str, wanted: list[str], known: set[str]) -> None:
+    """Refuse a word that no template has: an empty list would look like an answer."""
+    for word in wanted:
+        if word not in known:
+            remedy = nearest(word, known) or f"There are {', '.join(sorted(known))}"
+            raise UsageError(f"No template has the {what} {word[:80]}", "", remedy)
 
 
 def _commit(writer: Writer, made: Instance, given: options.Changing, why: str, seen: int) -> None:

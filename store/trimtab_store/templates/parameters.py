@@ -104,9 +104,22 @@ class Parameter:
             "description": self.description,
             "bounds": [str(bound) for bound in self.bounds],
             "choices": list(self.choices),
+            "items": self.items,
+            "min_length": self.shortest,
+            "max_length": self.longest,
             "secret": self.secret,
             "example": self.example,
         }
+
+    @property
+    def length(self) -> str:
+        """How long a text or a list may be, in words; empty if nobody says."""
+        least, most = self.shortest, self.longest
+        what = "character" if self.kind == "text" else "element"
+        what += "" if (most or least) == 1 else "s"
+        if least is None or most is None:
+            return f"at least {least} {what}" if least is not None else f"at most {most} {what}" if most else ""
+        return f"{least} {what}" if least == most else f"{least} to {most} {what}"
 
     def _no_choice(self, value: Json) -> Problem:
         known = ", ".join(short(one) for one in self.choices)

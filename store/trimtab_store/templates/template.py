@@ -134,7 +134,13 @@ class Template:
         """The conditions that do not hold, of those whose parameters are all known and sound."""
         unsound = {one.path for one in problems}
         return [
-            Problem(path=one.names[0], rule="condition", why=f"{one.text} does not hold", value=_said(one, values))
+            Problem(
+                path=one.names[0],
+                rule="condition",
+                why=f"{one.text} does not hold",
+                remedy=f"Change {' or '.join(one.names)}",
+                value=_said(one, values),
+            )
             for one in self.conditions
             if all(name in values and name not in unsound for name in one.names) and not one.holds(values)
         ]

@@ -77,6 +77,20 @@ def test_lengths_and_elements_are_checked() -> None:
     assert [one.why for one in some.problems(["a", 5])] == ["element 2 is a whole number, expected is text"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "shortest", "longest", "words"),
+    [
+        ("text", 2, 20, "2 to 20 characters"),
+        ("list", 2, 2, "2 elements"),
+        ("list", 1, None, "at least 1 element"),
+        ("text", None, 9, "at most 9 characters"),
+        ("text", None, None, ""),
+    ],
+)
+def test_lengths_are_said(kind: Kind, shortest: int | None, longest: int | None, words: str) -> None:
+    assert Parameter(name="x", kind=kind, shortest=shortest, longest=longest).length == words
+
+
 def test_a_secret_is_masked() -> None:
     (found,) = Parameter(name="api_key", kind="text", longest=3, secret=True).problems("s3cret")
     assert found.value == MASK
