@@ -183,7 +183,7 @@ class Inspection:
         for one in self._judgements:
             for problem, group in one.problems(_shapes(one.line)):
                 findings.add(problem, one.line.environment, group)
-            for problem in one.line.supposed.told(one.line.environment, one.documents[0]):
+            for problem in one.line.supposed.told(one.line.environment, one.documents):
                 findings.note(problem)
         return findings.problems()
 

@@ -31,11 +31,11 @@ class Supposed:
     targets: tuple[Target, ...] = ()
     beyond: int = 0
 
-    def told(self, environment: str, document: str) -> Iterator[Problem]:
+    def told(self, environment: str, documents: Sequence[str]) -> Iterator[Problem]:
         """The warning that not all of them were looked at."""
         if self.beyond:
             yield Problem(
-                path=document,
+                path=documents[0],
                 rule="targets",
                 why=f"{self.beyond} more bots at nodes or regions that overlays name were not looked at, only {LIMIT} were",
                 remedy=f"`trimtab validate -e {environment}` looks at all of them",
