@@ -102,6 +102,7 @@ def test_everything_that_is_wrong_is_said(console: Console) -> None:
         (("--set", "=5"), "names no value"),
         (("--set", "position_size=1", "--set", "position_size=2"), "stands twice"),
         (("--set", "position_size=5%"), "write 0.05"),
+        (("--set", "position_size=0,03"), 'write 0.03; for the text write "0,03"'),
     ],
 )
 def test_a_word_that_sets_nothing_is_refused(console: Console, words: tuple[str, ...], part: str) -> None:

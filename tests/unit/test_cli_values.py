@@ -53,7 +53,12 @@ LOOK_ALIKES = [
     ("NULL", "write null"),
     ("undefined", "write null"),
     ("1_000", "write 1000"),
-    ("1,000", "write 1000"),
+    ("1,000", "write 1000 if the comma divides thousands, 1 if it begins a fraction"),
+    ("1,000,000", "write 1000000"),
+    ("0,05", "write 0.05"),
+    ("-1,5", "write -1.5"),
+    ("0,5%", "write 0.005 for the ratio, 0.5 for percent"),
+    ("1,2,3", "write [1,2,3] for a list"),
     ("1'000", "write 1000"),
     ("1,000.50", "write 1000.5"),
     (".5", "write 0.5"),
@@ -103,6 +108,15 @@ def test_a_look_alike_is_refused_with_both_spellings(text: str, spelling: str) -
     with pytest.raises(UsageError) as refused:
         parse_value(text)
     assert refused.value.remedy == f"For the value {spelling}; for the text write --string {json.dumps(text)}"
+
+
+def test_where_there_is_no_option_for_texts_none_is_named() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_value("0,05", option="")
+    assert refused.value.remedy == 'For the value write 0.05; for the text write "0,05"'
+    with pytest.raises(UsageError) as refused:
+        parse_value("[1", option="")
+    assert refused.value.remedy == "Mend it"
 
 
 @pytest.mark.parametrize(("text", "spelling"), LOOK_ALIKES)

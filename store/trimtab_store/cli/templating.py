@@ -200,7 +200,7 @@ def _values(wanted: Template, sets: list[str]) -> Iterator[tuple[str, Json]]:
         elif kind == "list" and not text.lstrip().startswith("["):
             yield name, [word.strip() for word in text.split(",")]
         else:
-            yield name, parse_value(text)
+            yield name, parse_value(text, option="")
 
 
 def _read(file: Path, form: Format) -> Template:

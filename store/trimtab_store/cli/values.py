@@ -26,13 +26,15 @@ WORDS: Final = {
 _NUMBER: Final = re.compile(r"[+-]?(?:\d[\d_,']*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?\s?%?", re.ASCII)
 _OTHER_BASE: Final = re.compile(r"[+-]?0(?:[xX][0-9a-fA-F_]+|[oO][0-7_]+|[bB][01_]+)")
 _NO_NUMBER: Final = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+_THOUSANDS: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _PERCENT: Final = Decimal(100)
 _SHOWN: Final = 40
 
 
-def parse_value(text: str, *, string: bool = False) -> Json:
+def parse_value(text: str, *, string: bool = False, option: str = "--string ") -> Json:
     """The value that a command-line argument means; with `string` it is text whatever it looks like.
 
+    `option` is what a remedy tells to write before a text: nothing where double quotes alone have to do.
     Raises `UsageError` for broken JSON and for look-alikes, `ValueRefused` for JSON that cannot be kept exactly.
     """
     if string:
@@ -46,35 +48,42 @@ def parse_value(text: str, *, string: bool = False) -> Json:
     if _is_json(text):
         return canonical.decode(text.encode())
     if bare[0] in '{["':
-        raise UsageError(
-            f"The value {_short(text)} is refused", f"it is not JSON: {_fault(text)}", "Mend it, or use --string"
-        )
-    _refuse_look_alikes(text, bare)
+        remedy = f"Mend it, or use {option}" if option else "Mend it"
+        raise UsageError(f"The value {_short(text)} is refused", f"it is not JSON: {_fault(text)}", remedy.strip())
+    _refuse_look_alikes(text, bare, f"for the text write {option}{_short(text)}")
     canonical.encode(text)
     return text
 
 
-def _refuse_look_alikes(text: str, bare: str) -> None:
+def _refuse_look_alikes(text: str, bare: str, otherwise: str) -> None:
     if _NO_NUMBER.fullmatch(bare):
         raise ValueRefused(
             f"The value {_short(text)} is refused",
             "JSON has no NaN and no Infinity",
-            f"Write null for no value; for the text write --string {_short(text)}",
+            f"Write null for no value; {otherwise}",
         )
     word = WORDS.get(bare.lower())
     if word is not None:
-        raise _look_alike(text, f"write {word}")
+        raise _look_alike(text, f"write {word}", otherwise)
     if _OTHER_BASE.fullmatch(bare):
-        raise _look_alike(text, f"write {int(bare.replace('_', ''), 0)}")
+        raise _look_alike(text, f"write {int(bare.replace('_', ''), 0)}", otherwise)
     if _NUMBER.fullmatch(bare):
-        raise _look_alike(text, _spelling(bare))
+        raise _look_alike(text, _spelling(bare), otherwise)
 
 
 def _spelling(bare: str) -> str:
-    """How a look-alike of a number is written as one."""
-    number = Decimal(re.sub(r"[_,'%\s]", "", bare))
+    """How a look-alike of a number is written as one. A comma stands between thousands, or before a fraction."""
+    written = re.sub(r"[_'%\s]", "", bare)
+    if "," in written and _THOUSANDS.fullmatch(written) is None:
+        if written.count(",") > 1 or "." in written:
+            return f"write [{written}] for a list"
+        written = written.replace(",", ".")
+    number = Decimal(written.replace(",", ""))
     if bare.endswith("%"):
         return f"write {_plain(number / _PERCENT)} for the ratio, {_plain(number)} for percent"
+    if written.count(",") == 1 and "." not in written:
+        fraction = _plain(Decimal(written.replace(",", ".")))
+        return f"write {_plain(number)} if the comma divides thousands, {fraction} if it begins a fraction"
     return f"write {_plain(number)}"
 
 
@@ -85,11 +94,11 @@ def _plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text and ordinary else text
 
 
-def _look_alike(text: str, spelling: str) -> UsageError:
+def _look_alike(text: str, spelling: str, otherwise: str) -> UsageError:
     return UsageError(
         f"The value {_short(text)} is refused",
         "it looks like a number, a boolean or null, and JSON knows no such spelling",
-        f"For the value {spelling}; for the text write --string {_short(text)}",
+        f"For the value {spelling}; {otherwise}",
     )
 
 
