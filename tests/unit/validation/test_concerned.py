@@ -75,3 +75,17 @@ def test_a_rule_that_names_no_categories_is_asked_about_whatever_it_watches(path
     document = paths.parent(path)
     assert rule.about == ([] if document == "other.one" else [document])
     assert named.about == (["one.two"] if path == "one.two.three" else [])
+
+
+def test_a_rule_that_asks_for_a_label_is_asked_when_it_moves_although_nobody_touches_its_category() -> None:
+    class OfMode(AskedInOne):
+        dimensions = frozenset({"mode"})
+
+    rule = OfMode()
+    lineage = Lineage(("base",), ("mode", "bot"))
+    path = "fleet.bots.mm.labels.mode"
+    before = states.build(lineage, [Item("base", "", "one.two.three", b"1"), Item("base", "", path, b'"paper"')])
+    edit = LeafEdit("", path, "put", b'"live"')
+    sides = {"base": Sides(before, before.apply("base", [edit]))}
+    assert not Inspector([rule]).inspect("base", sides, [edit], {}).problems
+    assert rule.about == ["one.two"]
