@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from trimtab.model import paths, resolution
+from trimtab import categories
+from trimtab.model import canonical, paths, resolution
 from trimtab.model.canonical import Json
 from trimtab.model.documents import METADATA, Documents
-from trimtab.model.errors import PathError, PathNotFound, nearest
+from trimtab.model.errors import PathError, PathNotFound, UsageError, nearest
 from trimtab.model.resolution import Absent
 from trimtab.model.states import State
 from trimtab.model.trees import HIDDEN
@@ -21,6 +22,9 @@ from trimtab.model.values import Document, thaw
 from trimtab_store.evolution.versions import STAMP, Schemas
 
 STATUS: Final = "status"
+STATUSES: Final = ("draft", "active", "deprecated", "retired")
+_WORDS: Final = frozenset({"description", "validation_errors", "warnings"})
+"""Fields that are sentences: of these any part will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,15 @@ class Entry:
     def dependencies(self) -> tuple[str, ...]:
         """The documents that it declares to depend on, by canonical path."""
         return tuple(dict.fromkeys(_canonical(one) for one in _texts(self.metadata.get("dependencies"))))
+
+    def says(self, name: str, text: str) -> bool:
+        """Whether a field of the metadata is this text, or a list that holds it; sentences need only contain it."""
+        found = self.to_dict().get(name, self.metadata.get(name))
+        wanted = _canonical(text) if name == "dependencies" else text
+        told = [_told(one) for one in (found if isinstance(found, list) else [found]) if one is not None]
+        if name in _WORDS:
+            return any(wanted.casefold() in one.casefold() for one in told)
+        return wanted in told
 
     def to_dict(self) -> dict[str, Json]:
         """The entry for programs; the metadata as they are stored."""
@@ -111,10 +124,21 @@ class Registry:
                 self._dependents.setdefault(path, []).append(one.path)
 
     def find(
-        self, *, kind: str | None = None, status: str | None = None, tags: Iterable[str] = (), owner: str | None = None
+        self,
+        *,
+        kind: str | None = None,
+        status: str | None = None,
+        tags: Iterable[str] = (),
+        owner: str | None = None,
+        where: Iterable[tuple[str, str]] = (),
     ) -> tuple[Entry, ...]:
-        """The documents that fit everything that is asked for, by path; `kind` is their type, all tags are wanted."""
-        wanted = set(tags)
+        """The documents that fit everything that is asked for, by path; `kind` is their type, all tags are wanted.
+
+        `where` names any field of metadata with what it has to say. Raises `UsageError` for a status or a field that
+        there is none of: nothing found would be no answer to that.
+        """
+        wanted, said = set(tags), tuple(where)
+        _check_asked(status, [name for name, _ in said])
         return tuple(
             one
             for one in self.entries.values()
@@ -122,6 +146,7 @@ class Registry:
             and status in {None, one.status}
             and owner in {None, one.owner}
             and wanted <= set(one.tags)
+            and all(one.says(name, text) for name, text in said)
         )
 
     def entry(self, path: str) -> Entry:
@@ -135,6 +160,10 @@ class Registry:
                 nearest(canonical, self.entries) or "See `trimtab registry find`",
             )
         return found
+
+    def documents_of(self, named: Iterable[str]) -> frozenset[str]:
+        """The documents that paths belong to; metadata belong to the document that they are about."""
+        return frozenset(self._described(path) if _is_metadata(path) else self._known.of(path) for path in named)
 
     def dependents(self, path: str) -> tuple[str, ...]:
         """The documents that declare to depend on one, sorted."""
@@ -191,6 +220,23 @@ class Registry:
         """The document that an item of metadata is about; empty if it is about none."""
         segments = paths.parse(self._known.of(path))[1:]
         return paths.join(segments) if segments else ""
+
+
+def _check_asked(status: str | None, names: Iterable[str]) -> None:
+    if status is not None and status not in STATUSES:
+        raise UsageError(f"There is no status {status[:40]!r}", "", nearest(status, STATUSES) or _known(STATUSES))
+    fields = tuple(categories.MODELS[METADATA].model_fields)
+    for name in names:
+        if name not in fields:
+            raise UsageError(f"Metadata have no field {name[:40]!r}", "", nearest(name, fields) or _known(fields))
+
+
+def _known(words: Iterable[str]) -> str:
+    return f"Known are {', '.join(words)}"
+
+
+def _told(value: Json) -> str:
+    return value if isinstance(value, str) else canonical.encode(value).decode()
 
 
 def _is_metadata(path: str) -> bool:

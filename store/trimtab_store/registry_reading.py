@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from trimtab import categories
 from trimtab.model import documents, labels, paths, resolution
 from trimtab.model.canonical import Json
-from trimtab.model.problems import Problem
+from trimtab.model.problems import DocumentsRefused, Problem
 from trimtab.model.resolution import Absent
 from trimtab.model.states import State
 from trimtab.model.values import thaw
-from trimtab_store import reading
+from trimtab_store import checking, reading
 from trimtab_store.database import Connection
 from trimtab_store.operations import EVERYTHING
 from trimtab_store.registry import Entry, Registry
+from trimtab_store.validation.inspection import Inspector
 from trimtab_store.validation.json_schema import compile_schema
 
+_CHANGED: Final = """
+    SELECT DISTINCT r.path
+      FROM trimtab.item_revisions AS r
+      JOIN trimtab.configuration_versions AS v USING (revision)
+     WHERE r.environment = ANY(%s) AND v.committed_at >= %s
+"""
 _TIMES: Final = """
     SELECT min(v.committed_at), max(v.committed_at)
       FROM trimtab.item_revisions AS r
@@ -57,6 +65,45 @@ class Shown:
             "dependents": list(self.dependents),
             "validation_errors": found,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What documents are asked for: `fields` as `Registry.find` takes them, and what no metadata say.
+
+    `changed_since` is when a document, or what it inherits, was changed at the earliest; `invalid` wants those with
+    which something is wrong today, rules across documents included.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    changed_since: datetime | None = None
+    invalid: bool = False
+
+
+def find(connection: Connection, environment: str, asked: Asked, inspector: Inspector) -> tuple[Entry, ...]:
+    """The documents of an environment that fit all of it, by path. Call it within one state of the database."""
+    state = reading.line(connection, environment, (EVERYTHING,))
+    known = Registry(state)
+    found = known.find(**asked.fields)
+    if asked.changed_since is not None:
+        rows = connection.execute(_CHANGED, (list(state.lineage.environments), asked.changed_since)).fetchall()
+        found = _those(found, known.documents_of(row[0] for row in rows))
+    if asked.invalid:
+        problems = _wrong(connection, environment, inspector)
+        found = _those(found, known.documents_of(one.path for one in problems))
+    return found
+
+
+def _those(found: Iterable[Entry], wanted: AbstractSet[str]) -> tuple[Entry, ...]:
+    return tuple(one for one in found if one.path in wanted)
+
+
+def _wrong(connection: Connection, environment: str, inspector: Inspector) -> tuple[Problem, ...]:
+    try:
+        checking.check_stored(connection, environment, inspector)
+    except DocumentsRefused as error:
+        return tuple(one for one in error.problems if one.severity == "refuse" and one.path)
+    return ()
 
 
 def registry(connection: Connection, environment: str) -> Registry:

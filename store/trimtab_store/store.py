@@ -37,8 +37,8 @@ from trimtab_store.planning import Plan, Planner
 from trimtab_store.portable import Format
 from trimtab_store.queries import AsOf, Found, Queries
 from trimtab_store.recovery import Words
-from trimtab_store.registry import Registry
-from trimtab_store.registry_reading import Shown
+from trimtab_store.registry import Entry, Registry
+from trimtab_store.registry_reading import Asked, Shown
 from trimtab_store.snapshots import Snapshots
 from trimtab_store.sources.planning import TreePlan, Wanted, plan_tree
 from trimtab_store.validation import defaults, spelling
@@ -342,6 +342,10 @@ class Store:
     def registry(self, environment: str) -> Registry:
         """The documents of an environment, with their metadata and dependencies."""
         return self.database.snapshot(lambda inside: registry_reading.registry(inside, environment))
+
+    def find(self, environment: str, asked: Asked) -> tuple[Entry, ...]:
+        """The documents that fit what is asked: by any of their metadata, by when they changed, by what is wrong."""
+        return self.database.snapshot(lambda inside: registry_reading.find(inside, environment, asked, self._inspector))
 
     def registered(self, environment: str, path: str) -> Shown:
         """Everything about the document that a path belongs to: when it came and changed, and what is wrong now."""

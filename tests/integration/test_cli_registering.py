@@ -121,6 +121,24 @@ def test_documents_are_found_by_their_metadata(console: Console) -> None:
     assert "risk.global" in console("registry", "find", "-e", "production", "--type", "risk_limits").out
 
 
+def test_documents_are_found_by_what_they_need_when_they_changed_and_what_is_wrong(console: Console) -> None:
+    find = ("registry", "find", "-e", "production")
+
+    def found(*options: str) -> list[str]:
+        return [one["path"] for one in console.done(*find, *options)]
+
+    assert "strategy.market_maker" in found("--where", "dependencies=risk.global")
+    changed = console.done("set", LEVERAGE, "1.15", *PRODUCTION)
+    console.done("set", "meta.exchange.phemex.owner", "joe", "-e", "base")
+    assert found("--changed-since", changed["committed_at"]) == ["exchange.phemex", "risk.global"]
+    assert found("--changed-since", changed["committed_at"], "--owner", "joe") == ["exchange.phemex"]
+    assert found("--invalid") == []
+    console.done("set", "meta.notes.gone.owner", "joe", "-e", "base")
+    assert "notes.gone (missing)" in console(*find, "--owner", "joe").out
+    for wrong in (("--where", "owner"), ("--changed-since", "7"), ("--status", "activ")):
+        assert console(*find, *wrong).code == 2, wrong
+
+
 def test_a_document_is_shown_with_its_times_and_problems(console: Console) -> None:
     first = console.done("registry", "show", LEVERAGE, "-e", "production")
     assert (first["path"], first["validation_errors"], first["schema_version"]) == ("risk.global", [], 1)

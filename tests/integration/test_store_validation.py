@@ -20,6 +20,7 @@ from trimtab.model.resolution import Absent
 from trimtab.model.values import thaw
 from trimtab_store import reading
 from trimtab_store.hooks import DocumentChange
+from trimtab_store.registry_reading import Asked
 from trimtab_store.store import Store
 from trimtab_store.validation.rules import Seen
 from trimtab_store.writer import Committed
@@ -412,6 +413,13 @@ def test_a_new_parent_is_judged(connect_store: ConnectStore, store: Store) -> No
     problems = refused(lambda: store.reparent_environment("production", "testing", author="ada"))
     assert {(one.path, one.environment) for one in problems} == {("risk.global.max_leverage", "production")}
     assert store.forest().parents["production"] == "base"
+
+
+def test_the_registry_finds_what_is_wrong_today(connect_store: ConnectStore, store: Store) -> None:
+    write(store, "base", "risk.global.max_leverage", 2)
+    write(connect_store(rules=()), "base", "logging", {"nonsense": 1, "backup_count": 2})
+    assert [one.path for one in store.find("production", Asked(invalid=True))] == ["logging"]
+    assert store.find("production", Asked(invalid=True, fields={"kind": "risk_limits"})) == ()
 
 
 def test_removing_what_was_invalid_is_never_refused(connect_store: ConnectStore, store: Store) -> None:

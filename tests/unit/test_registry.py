@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.model import canonical, states
-from trimtab.model.errors import PathNotFound
+from trimtab.model.errors import PathNotFound, UsageError
 from trimtab.model.items import Item, leaves
 from trimtab.model.states import State
 from trimtab.model.structure import Lineage
@@ -70,6 +70,48 @@ def test_they_are_found_by_any_of_their_metadata() -> None:
     assert found(tags=["core", "risk"]) == ["risk.global"]
     assert found(kind="notes") == ["notes.todo"]
     assert found(tags=["nothing"]) == []
+
+
+def test_any_field_of_metadata_finds_and_sentences_by_a_part() -> None:
+    about = registry(
+        line({"risk.global.max_leverage": 3, "strategy.mm.name": "mm", "strategy.mr.name": "mr"}),
+        line(
+            {
+                "meta.strategy.mm": {
+                    "config_id": "c-7", "description": "Makes the market", "dependencies": ["risk.global"],
+                    "schema_version": 1, "created_at": "2026-03-01T00:00:00Z", "warnings": ["Thin at night"],
+                    "validation_errors": ["none of note"], "last_validated": "2026-03-02T00:00:00Z",
+                },
+                "meta.strategy.mr": {"description": "Reverts", "type": "reverting", "tags": ["core", "slow"]},
+            }
+        ),
+    )  # fmt: skip
+
+    def where(*said: tuple[str, str]) -> list[str]:
+        return [one.path for one in about.find(where=said)]
+
+    for condition in [
+        ("config_id", "c-7"), ("description", "the MARKET"), ("dependencies", "risk.global"),
+        ("created_at", "2026-03-01T00:00:00Z"), ("warnings", "night"), ("validation_errors", "note"),
+        ("last_validated", "2026-03-02T00:00:00Z"),
+    ]:  # fmt: skip
+        assert where(condition) == ["strategy.mm"], condition
+    assert where(("type", "reverting")) == where(("tags", "slow")) == ["strategy.mr"]
+    assert where(("status", "active")) == ["strategy.mm", "strategy.mr"]
+    assert where(("schema_version", "1")) == ["risk.global", "strategy.mm", "strategy.mr"]
+    assert where(("config_id", "c-7"), ("tags", "slow")) == where(("config_id", "c")) == []
+
+
+def test_what_no_metadata_can_say_is_a_wrong_question_and_not_an_empty_answer() -> None:
+    with pytest.raises(UsageError, match=r"no status 'activ'.*Did you mean active"):
+        FLEET.find(status="activ")
+    with pytest.raises(UsageError, match=r"no field 'ownr'.*Did you mean owner"):
+        FLEET.find(where=[("ownr", "ann")])
+
+
+def test_metadata_belong_to_the_document_that_they_are_about() -> None:
+    named = ["meta.risk.global.owner", "strategy.mm.name", "notes.todo.a.b"]
+    assert FLEET.documents_of(named) == {"risk.global", "strategy.mm", "notes.todo"}
 
 
 def test_a_document_is_named_by_anything_in_it() -> None:

@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from trimtab.model.canonical import Json
+from trimtab.model.errors import UsageError
 from trimtab_store.cli import connecting, options, rows
+from trimtab_store.cli.arguments import moment
 from trimtab_store.cli.command import command
 from trimtab_store.cli.output import print_json, print_lines, shown
 from trimtab_store.registry import Entry, Node
-from trimtab_store.registry_reading import Shown
+from trimtab_store.registry_reading import Asked, Shown
 
 registry = typer.Typer(help="Documents: find them, their metadata, dependencies and orphans.", no_args_is_help=True)
 
 Path = Annotated[str, typer.Argument(metavar="PATH", help="A document, or anything in one.")]
 
 
-@command(registry, "find")
-def find(
-    given: options.Place,
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """What documents are asked for."""
+
     kind: Annotated[
         str | None, typer.Option("--type", help="Of this type: risk_limits, strategy, a schema's name.", metavar="TYPE")
-    ] = None,
+    ] = None
     status: Annotated[
         str | None, typer.Option("--status", help="draft, active, deprecated or retired.", metavar="STATUS")
-    ] = None,
+    ] = None
     tag: Annotated[
         list[str] | None, typer.Option("--tag", help="With this tag; several times for several.", metavar="TAG")
-    ] = None,
-    owner: Annotated[str | None, typer.Option("--owner", help="Of this owner.", metavar="NAME")] = None,
-) -> None:
-    """The documents of an environment, by any of their metadata.
+    ] = None
+    owner: Annotated[str | None, typer.Option("--owner", help="Of this owner.", metavar="NAME")] = None
+    said: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="Any field of the metadata; several times for several.", metavar="FIELD=TEXT"),
+    ] = None
+    since: Annotated[
+        str | None, typer.Option("--changed-since", help="Changed then or later, parents included.", metavar="TIME")
+    ] = None
+    invalid: Annotated[bool, typer.Option("--invalid", help="With which something is wrong now.")] = False
+
+    def asked(self) -> Asked:
+        """The same for the store; raises `UsageError`."""
+        fields = {"kind": self.kind, "status": self.status, "tags": self.tag or (), "owner": self.owner}
+        said = [_condition(one) for one in self.said or ()]
+        return Asked(fields={**fields, "where": said}, changed_since=_time(self.since), invalid=self.invalid)
+
+
+@command(registry, "find")
+def find(given: options.Place, asking: Asking) -> None:
+    """The documents of an environment, by any of their metadata, when they changed, and whether they are valid.
 
     Example: trimtab registry find -e production --type strategy --status active
+    Example: trimtab registry find -e production --where dependencies=risk.global --changed-since 2026-03-01T00:00Z
     """
+    asked = asking.asked()
     with connecting.store(given.directory) as store:
-        found = store.registry(given.where).find(kind=kind, status=status, tags=tag or (), owner=owner)
+        found = store.find(given.where, asked)
     if given.as_json:
         print_json([one.to_dict() for one in found])
     else:
@@ -92,10 +116,24 @@ def orphans(given: options.Place) -> None:
         rows.print_rows(["document", "why"], listed)
 
 
+def _condition(text: str) -> tuple[str, str]:
+    name, equals, wanted = text.partition("=")
+    if not equals or not wanted:
+        raise UsageError(f"{text[:80]!r} is no condition", "", "Write FIELD=TEXT, such as dependencies=risk.global")
+    return name, wanted
+
+
+def _time(text: str | None) -> datetime | None:
+    found = moment(text)
+    if isinstance(found, int):
+        raise UsageError(f"{text} is no time", "", "Write 2026-03-01T14:03:07Z")
+    return found
+
+
 def _row(one: Entry) -> rows.Row:
     version: Json = f"{one.version} of {one.current}" if one.version != one.current else one.version
     return {
-        "document": one.path,
+        "document": one.path if one.exists else f"{one.path} (missing)",
         "type": one.type or "-",
         "status": one.status or "-",
         "owner": one.owner or "-",
