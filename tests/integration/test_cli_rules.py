@@ -43,6 +43,18 @@ def test_what_is_wrong_with_a_rule_is_told_with_its_place(console: Console) -> N
     assert console("rule", "put", "calm", "true", *BASE).code == 2
 
 
+def test_what_a_rule_names_and_nobody_has_is_told(console: Console) -> None:
+    words = ("rule", "put", "calm", "true", "--message", "m", *BASE, "--documents")
+    noted = console(*words, "risk.globl", "--in", "prodution", "--dry-run")
+    assert noted.code == 0
+    assert "there is no environment prodution yet. Did you mean production?" in noted.out
+    assert "base holds no document that it is about yet: risk.globl." in noted.out
+    assert len(console.done(*words, "risk.globl")["notes"]) == 1
+    assert console.done(*words, "risk.global", "--in", "production", "--mode", "live")["notes"] == []
+    misspelt = console(*words, "risk.global", "--mode", "liv", "--json")
+    assert (misspelt.code, misspelt.error["problems"][0]["path"]) == (4, "rule.calm.modes")
+
+
 def test_a_dry_run_commits_nothing(console: Console) -> None:
     assert "rule.calm" in console.done(*PUT, *BASE, "--dry-run")["paths"][0]
     assert console("rule", "get", "calm", *BASE).code == 3

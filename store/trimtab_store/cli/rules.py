@@ -85,15 +85,19 @@ def put(
     given.refuse_early(dry_run=dry_run)
     path, value = _path(name), wording.value(cel)
     _refuse_faults(value, path)
+    with connecting.store(given.directory) as store:
+        notes = _notes(store, given.where, name, value)
     with connecting.writer(given.directory) as writer:
         if dry_run:
             with editing.dry_run(writer, given) as check:
                 check.set(path, value)
-            _tell_check(check.result, given)
+            _tell_check(check.result, given, notes)
             return
         with editing.edit(writer, given) as edit:
             edit.set(path, value)
-        tell(edit.committed, given, {"rule": name})
+        tell(edit.committed, given, {"rule": name, "notes": list[Json](notes)})
+        if not given.as_json:
+            print_lines(notes)
 
 
 @command(rule, "list")
@@ -161,12 +165,27 @@ def try_rule(
         raise typer.Exit(DocumentsRefused.exit_code)
 
 
-def _tell_check(found: Validated, given: options.Replacing) -> None:
+def _tell_check(found: Validated, given: options.Replacing, notes: list[str]) -> None:
     if given.as_json:
-        print_json({"paths": list(found.paths), "warnings": list(found.warnings)})
+        print_json({"paths": list(found.paths), "warnings": list(found.warnings), "notes": list[Json](notes)})
     else:
         said = f"Would change {some(found.paths)}." if found.paths else "Would change nothing."
-        print_lines([said, *found.warnings])
+        print_lines([said, *found.warnings, *notes])
+
+
+def _notes(store: Store, where: str, name: str, value: dict[str, Json]) -> list[str]:
+    """What a rule is about that is not there: it may come yet, or be misspelt."""
+    known = store.forest().parents
+    said = [
+        f"Note: there is no environment {one} yet. {nearest(one, known)}".strip()
+        for one in texts(value.get("environments"))
+        if one not in known
+    ]
+    (asked,) = rules_of([(name, value)])
+    assert isinstance(asked, CelRule)
+    if not any(asked.is_about(one.path) for one in store.registry(where).find() if one.exists):
+        said.append(f"Note: {where} holds no document that it is about yet: {', '.join(texts(value['documents']))}.")
+    return said
 
 
 def _tried(

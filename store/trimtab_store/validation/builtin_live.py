@@ -10,6 +10,7 @@ from typing import Final
 
 from trimtab.model import paths
 from trimtab.model.canonical import Json
+from trimtab.model.errors import nearest
 from trimtab.model.labels import labels_path
 from trimtab.model.problems import Problem
 from trimtab.model.resolution import Absent
@@ -19,10 +20,32 @@ from trimtab_store.validation.rules import Seen
 
 MODE: Final = "mode"
 LIVE: Final = "live"
+MODES: Final = ("paper", LIVE)
 BOTS: Final = "bot"
 FLEET: Final = "fleet.bots"
 REQUIRED: Final = ("risk.parameters", "risk.global")
 _LIVE_BROKER: Final = "_live"
+
+
+class BotMode(BuiltInRule):
+    """A bot is paper or live: under any other word no overlay and no rule of live mode would find it."""
+
+    name = "bot-mode"
+    watched = frozenset({FLEET})
+    reads = (FLEET,)
+
+    def judge(self, seen: Seen) -> Iterable[Problem]:
+        """The labels of every bot that changed."""
+        for bot in sorted(changed_in(seen, FLEET)):
+            mode = part(held(seen, bot), "labels", MODE)
+            if isinstance(mode, str) and mode not in MODES:
+                yield Problem(
+                    path=f"{labels_path(paths.last(bot))}.{MODE}",
+                    rule=self.name,
+                    why="a bot is paper or live",
+                    remedy=nearest(mode, MODES) or f"Write {' or '.join(MODES)}",
+                    value=mode,
+                )
 
 
 class LiveBroker(BuiltInRule):

@@ -9,9 +9,10 @@ from typing import Any, Final
 from trimtab.model import documents, paths
 from trimtab.model.canonical import Json
 from trimtab.model.documents import METADATA
-from trimtab.model.errors import PathError
+from trimtab.model.errors import PathError, nearest
 from trimtab.model.problems import Problem
 from trimtab_store.validation import cel_text
+from trimtab_store.validation.builtin_live import MODES
 from trimtab_store.validation.cel_process import EVALUATOR, Exceeded
 
 OURS: Final = frozenset({METADATA, "rule", "schema"})
@@ -25,6 +26,7 @@ def faults(value: Json, path: str) -> Iterator[Problem]:
     for pattern in texts(value.get("documents")):
         if (fault := pattern_fault(pattern)) is not None:
             yield Problem(path=f"{path}.documents", rule="pattern", why=fault[0], remedy=fault[1], value=pattern[:80])
+    yield from _modes_nobody_has(value, path)
     for named in texts(value.get("reads")):
         try:
             if paths.canonical(named) != named:
@@ -36,6 +38,16 @@ def faults(value: Json, path: str) -> Iterator[Problem]:
     if isinstance(cel, str):
         for why, remedy in cel_faults(cel):
             yield Problem(path=f"{path}.cel", rule="cel", why=why, remedy=remedy)
+
+
+def _modes_nobody_has(value: Mapping[str, Json], path: str) -> Iterator[Problem]:
+    for mode in texts(value.get("modes")):
+        if mode not in MODES:
+            why, remedy = (
+                "a bot is paper or live, so it would never be asked",
+                nearest(mode, MODES) or "Write one of them",
+            )
+            yield Problem(path=f"{path}.modes", rule="mode", why=why, remedy=remedy, value=mode[:80])
 
 
 def texts(value: Json) -> tuple[str, ...]:

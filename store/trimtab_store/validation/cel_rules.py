@@ -67,7 +67,7 @@ class CelRule:
 
     def watches(self, document: str) -> bool:
         """Whether it is about this document, or reads in it."""
-        return self._is_about(document) or self._reads_in(document)
+        return self.is_about(document) or self._reads_in(document)
 
     def reads_also(self, document: str, before: Json | Absent, after: Json | Absent) -> tuple[str, ...]:
         """All that it is about, when something changes that it reads."""
@@ -80,10 +80,10 @@ class CelRule:
             return
         if self.modes and seen.labels.get(MODE) not in self.modes:
             return
-        concerned = {document for document in seen.changed if self._is_about(document)}
+        concerned = {document for document in seen.changed if self.is_about(document)}
         if any(map(self._reads_in, seen.changed)):
             found = (document for shape in self.shapes for document in seen.documents(_prefix(shape)))
-            concerned.update(filter(self._is_about, found))
+            concerned.update(filter(self.is_about, found))
         left = SECONDS
         for document in sorted(concerned):
             answer = self._answer(seen, document)
@@ -145,7 +145,8 @@ class CelRule:
         yield question(self.expression.in_doubles, cel_values.in_doubles(typed), cel_values.in_doubles(read_typed))
         yield question(self.cel, values, read)
 
-    def _is_about(self, document: str) -> bool:
+    def is_about(self, document: str) -> bool:
+        """Whether one of its patterns names this document."""
         segments = paths.parse(document)
         return any(
             len(shape) == len(segments) and all(one in {None, two} for one, two in zip(shape, segments, strict=True))

@@ -202,6 +202,15 @@ def test_a_live_broker_is_for_live_bots(
     assert told("live-broker", {"bot.one.broker.type": "ibkr_paper"}, labels, old=old) == []
 
 
+@pytest.mark.parametrize("mode", ["Live", "real", "papr", ""])
+def test_a_bot_is_paper_or_live_and_nothing_else(mode: str) -> None:
+    (line,) = told("bot-mode", {"fleet.bots.one.labels.mode": mode})
+    assert line == "refuse fleet.bots.one.labels.mode: a bot is paper or live"
+    for good in ("paper", "live", REMOVED):
+        assert told("bot-mode", {"fleet.bots.one.labels.mode": good}) == []
+    assert told("bot-mode", {"fleet.bots.one.labels.region": mode}) == []
+
+
 def test_a_bot_with_a_live_broker_does_not_go_back_to_paper_alone() -> None:
     paper = {"bot": "one", "mode": "paper"}
     (problem,) = told("live-broker", {"fleet.bots.one.labels.mode": "paper"}, paper, moved=True)
