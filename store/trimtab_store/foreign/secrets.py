@@ -30,6 +30,11 @@ _NAMED: Final = re.compile(
 )
 _LOOKS_SO: Final = (
     re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#@\s]*:[^/?#@\s]+@"),  # a password in an address
+    re.compile(  # a key in the question of an address; a short `token` or `key` there may be a coin or a number
+        r"[A-Za-z][A-Za-z0-9+.\-]*://[^?#\s]*\?(?:[^#\s]*&)?"
+        r"(?:(?:\w+_)?(?:api_?key|access_token|secret|password|passwd)=[^&#\s]|(?:token|key|auth)=[^&#\s]{16})",
+        re.IGNORECASE,
+    ),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     re.compile(r"\d{6,12}:[A-Za-z0-9_-]{30,64}\Z"),  # a telegram bot's token
     re.compile(r"https://(discord(app)?\.com/api/webhooks|hooks\.slack\.com|api\.telegram\.org/bot)"),

@@ -72,7 +72,9 @@ def test_what_is_no_secret_stays(program: str, text: str) -> None:
         (("password",), "x"), (("db_password",), "x"), (("SomePassphrase",), "x"), (("webhook_url",), "x"),
         (("signing_key",), "x"), (("telegram_token_2",), "x"),
         (("any",), "postgresql://a:b@host/x"), (("any",), "http://user:pass@proxy:3128"), (("chatId",), -100),
-        (("any",), "-----BEGIN RSA PRIVATE KEY-----\nMII"), (("any",), "123456789:AAabcdefghijklmnopqrstuvwxyz012345"),
+        (("any",), "https://lists.example/pairs?n=9&apikey=x"), (("any",), "wss://x.example/v1?token=0123456789abcdef"),
+        (("any",), "https://x.example/?my_api_key=x&b=1"), (("any",), "-----BEGIN RSA PRIVATE KEY-----\nMII"),
+        (("any",), "123456789:AAabcdefghijklmnopqrstuvwxyz012345"),
     ],
 )  # fmt: skip
 def test_names_and_looks_give_secrets_away(at: tuple[str, ...], value: Any) -> None:
@@ -84,6 +86,14 @@ def test_names_and_looks_give_secrets_away(at: tuple[str, ...], value: Any) -> N
 @pytest.mark.parametrize("name", ["token", "key", "monkey", "tokens", "secretary", "keyboard", "password_required_not"])
 def test_names_that_only_look_like_it_do_not(name: str) -> None:
     assert not secrets.looks_secret((name,), "value")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["https://x.example/price?token=SOL&key=5", "https://x.example/api_key=1", "token=0123456789abcdef0123", "a?b=c"],
+)
+def test_an_address_without_a_key_is_no_secret(value: str) -> None:
+    assert not secrets.looks_secret(("pairlist_url",), value)
 
 
 def test_everything_inside_a_secret_object_is_secret_and_two_references_are_never_the_same() -> None:
