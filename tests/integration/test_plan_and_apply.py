@@ -438,6 +438,14 @@ def test_apply_follows_the_files_for_a_while(desk: Console, tmp_path: Path) -> N
     assert [(one["event"], one["environment"]) for one in events] == [("committed", "development")]
 
 
+def test_what_is_no_directory_is_not_followed(desk: Console, tmp_path: Path) -> None:
+    planted(tmp_path / "config", {"development/a.yaml": "venue: {a: 1}\n"})
+    for name in ("confg", "config/development/a.yaml"):
+        said = desk("apply", name, "--watch", "--seconds", "1")
+        assert (said.code, said.out) == (2, ""), said
+        assert f"{name} cannot be followed" in said.err
+
+
 def test_a_bar_is_shown_while_many_files_are_read_and_somebody_looks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

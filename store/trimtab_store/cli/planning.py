@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from trimtab.model.errors import TrimtabError
+from trimtab.model.errors import TrimtabError, UsageError
 from trimtab_store.cli import connecting, options, progress, rows
 from trimtab_store.cli.command import command
 from trimtab_store.cli.output import print_error, print_json, print_lines
@@ -192,6 +192,9 @@ class _Watch:
 
     def run(self, seconds: float | None) -> None:
         """Until the time is over, or Ctrl-C."""
+        if not self.folder.is_dir():
+            why = "it is no directory" if self.folder.exists() else "there is none"
+            raise UsageError(f"{self.folder} cannot be followed", why, "Name a directory of files")
         if not self.given.as_json:
             print_lines([f"Following {self.folder}; Ctrl-C ends."])
         follow(Follower(self.folder, self._attempt, self._refused, self._mended), seconds)
