@@ -145,6 +145,18 @@ def test_a_label_set_that_only_an_agent_reported_is_a_warning(store: Store, data
     assert "production, bot=undeclared" in committed.warnings[0]
 
 
+def test_an_edit_that_breaks_what_an_overlay_of_a_place_holds_is_a_warning(store: Store) -> None:
+    write(store, "base", "mev.protection", {"min_priority_fee": 1_000, "max_priority_fee": 50_000})
+    write(store, "production", "mev.protection.max_priority_fee", 20_000, "region=ny4")
+    write(store, "production", "fleet.bots.mm.labels.mode", "live")
+    told = write(store, "base", "mev.protection.min_priority_fee", 30_000).warnings
+    assert len(told) == 1
+    assert "production, bot=mm,mode=live,region=ny4" in told[0]
+    assert write(store, "base", "mev.protection.timeout_ms", 500).warnings == ()
+    with pytest.raises(DocumentsRefused, match="bot=mm,mode=live,region=ny4"):
+        write(store, "production", "mev.protection.timeout_ms", 400, "region=ny4")
+
+
 def test_moving_a_label_judges_what_the_bot_would_see_then(connect_store: ConnectStore, store: Store) -> None:
     write(store, "production", "fleet.bots.mm.labels.mode", "paper")
     write(store, "production", "mev.protection", {"min_priority_fee": 1000, "max_priority_fee": 9000})
@@ -573,7 +585,7 @@ def test_what_another_writer_registers_between_two_commits_of_ours_holds_for_the
     mine, others = connect_store(rules=None), connect_store(rules=None)
 
     def commit(value: int) -> Committed:
-        return write(mine, "base", "signals.fast.window", value)
+        return write(mine, "production", "signals.fast.window", value)
 
     for number in (1, 2):
         assert commit(number).created
