@@ -76,6 +76,9 @@ class Account:
             too_stale=documents.too_stale(held.view.categories(), staleness),
             attached=self._face.attached(),
             understands=self._plan.understands,
-            overrides=tuple(OverrideReport(one.path, one.shown, one.why) for one in replica.serving.overridden),
+            overrides=tuple(
+                OverrideReport(one.path, one.shown, one.why)
+                for one in (*replica.serving.overridden, *self._face.overridden())
+            ),
             closed=closed,
         )

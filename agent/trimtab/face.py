@@ -8,6 +8,7 @@ from typing import Final, cast
 from trimtab.binding import Bindings
 from trimtab.model import views
 from trimtab.model.links import START, Position
+from trimtab.model.overriding import LocalOverride
 from trimtab.model.reports import AttachedBots, Refusal
 from trimtab.model.views import View
 from trimtab.reader import Assignment, Held, Reader
@@ -60,6 +61,10 @@ class AgentFace:
     def attached(self) -> AttachedBots | None:
         """See `Face.attached`: a bot is on its own."""
         return None
+
+    def overridden(self) -> tuple[LocalOverride, ...]:
+        """See `Face.overridden`: those of a bot are its replica's."""
+        return ()
 
     def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
         """See `Face.serve`."""

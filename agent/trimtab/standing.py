@@ -112,6 +112,10 @@ class Face(Protocol):
         """The bots that read through this one, where it is a sidecar."""
         ...
 
+    def overridden(self) -> tuple[LocalOverride, ...]:
+        """What became of overrides that the face puts in itself, for all who read through it."""
+        ...
+
     def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
         """Swap a view in, then tell the subscribers, in steps.
 

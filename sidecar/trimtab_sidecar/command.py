@@ -66,6 +66,7 @@ def parser() -> Parser:
     add("--trust", metavar="FILE", help="The writers' public keys [TRIMTAB_TRUST].")
     add("--label", action="append", metavar="DIMENSION=LABEL", help="Who this is: node=…, region=… [TRIMTAB_LABELS].")
     add("--keep", metavar="DIR", help="What it keeps on disk for its next start [TRIMTAB_AGENT_DIRECTORY].")
+    add("--local", metavar="FILE", help="What this node overrides for its bots, where permitted [TRIMTAB_LOCAL].")
     add(
         "--http",
         action="append",

@@ -18,11 +18,15 @@ PATHS: Final = 4_096
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A state and the paths touched on the way to it; None where that is not known, or too much."""
+    """A state and the paths touched on the way to it; None where that is not known, or too much.
+
+    `variant` names it where this node overrides something in it.
+    """
 
     position: Position
     state: State
     touched: frozenset[str] | None
+    variant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +43,25 @@ class History:
     def __init__(self, revisions: int = REVISIONS) -> None:
         self._steps: deque[_Step] = deque(maxlen=revisions)
 
-    def add(self, position: Position, state: State, change: Change | None) -> None:
+    def add(self, position: Position, state: State, change: Change | None, variant: str = "") -> None:
         """The next state; without its change nothing before it can be gone on from."""
         touched: frozenset[str] | None = None
         if change is not None and not change.needs_snapshot and len(change.edits) <= PATHS:
             touched = frozenset(edit.path for edit in change.edits)
         else:
             self._steps.clear()
-        self._steps.append(_Step(position, state, touched))
+        self._steps.append(_Step(position, state, touched, variant))
 
-    def since(self, position: Position) -> Stretch | None:
-        """What happened after a position; None if that is not known any more, or never was."""
+    def forget(self) -> None:
+        """Nothing from before can be gone on from."""
+        self._steps.clear()
+
+    def since(self, position: Position, variant: str | None = None) -> Stretch | None:
+        """What happened after a position, in this variant or in any; None if it is not known any more, or never was."""
         touched: set[str] = set()
         for step in reversed(self._steps):
             if step.position == position:
-                return Stretch(step.state, frozenset(touched))
+                return Stretch(step.state, frozenset(touched)) if variant in {None, step.variant} else None
             touched.update(step.touched or ())
             if step.touched is None or len(touched) > PATHS:
                 return None

@@ -150,6 +150,9 @@ class Standings(Collector):
                 "The revision of the one that is furthest behind, 0 without any.",
                 value=bots.slowest.revision,
             )
+        yield GaugeMetricFamily(
+            "trimtab_local_overrides", "Paths that this node sets for itself.", value=node.overlaid.held
+        )
         yield _one_of("trimtab_status", "How far freshness can be trusted.", "status", list(Status), node.status)
         yield _one_of("trimtab_feed", "What keeps it up to date now.", "feed", FEEDS, node.feed)
         alarms = GaugeMetricFamily("trimtab_alarm", "What a person should know now.", labels=["alarm"])

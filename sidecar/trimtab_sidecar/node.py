@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from trimtab import clock, reader
 from trimtab.model import labels, views
 from trimtab.model.changes import Change
 from trimtab.model.links import START, Position
+from trimtab.model.overriding import LocalOverride, Overrides
 from trimtab.model.reports import AttachedBots, Refusal, Status
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.states import State
@@ -23,6 +25,8 @@ from trimtab.replica.events import Serve
 from trimtab.standing import Standing
 from trimtab_sidecar.alarms import AlarmLog
 from trimtab_sidecar.history import History
+from trimtab_sidecar.overrides.overlay import ALARM as OVERRIDE
+from trimtab_sidecar.overrides.overlay import NONE, Overlaid, Overlay
 from trimtab_sidecar.publishing import NotPublishing, Publishing
 
 TEND_SECONDS: Final = 0.5
@@ -51,12 +55,15 @@ class Node:
         identity: Mapping[str, str],
         watcher: Watcher | None = None,
         attached: Callable[[], AttachedBots] | None = None,
+        overrides: Overrides | None = None,
     ) -> None:
-        """Nothing is served before the follower serves something."""
+        """Nothing is served before the follower serves something. `overrides` are the node's own."""
         self.environment: Final = environment
         self.identity: Final = dict(identity)
         self.held: Held = reader.NOTHING
-        self.state: State = views.empty({}).state
+        self._verified = Snapshot(environment, START, b"", views.empty({}).state)
+        self._overlay = Overlay(identity, overrides or NONE)
+        self.overlaid = Overlaid(self._verified)
         self.standing = Standing()
         self.history = History()
         self._publishing: Publishing = NotPublishing()
@@ -66,6 +73,8 @@ class Node:
         self._stood_at = START
         self.own_alarms: dict[str, str] = {}
         """What other parts of the sidecar have to say: name → text."""
+        self.reader_alarms: dict[str, str] = {}
+        """The same of what every reader should know, the attached bots too."""
         self._alarm_log = AlarmLog()
         self._news = asyncio.Event()
         self._views: dict[tuple[tuple[str, str], ...], View] = {}
@@ -76,6 +85,11 @@ class Node:
     def position(self) -> Position:
         """The served position, (0, 0) before the first."""
         return self.held.position
+
+    @property
+    def state(self) -> State:
+        """The served state, with the node's own overrides in it."""
+        return self.overlaid.snapshot.state
 
     @property
     def has_data(self) -> bool:
@@ -100,7 +114,7 @@ class Node:
     @property
     def known_alarms(self) -> Mapping[str, str]:
         """What a person should know now: name → text."""
-        return {**self.standing.alarms, **self.own_alarms, **self._publishing.alarms}
+        return {**self.standing.alarms, **self.alarms()}
 
     @property
     def feed(self) -> str:
@@ -146,8 +160,9 @@ class Node:
 
     def attest(self) -> None:
         """Say in shared memory what is true, and that we live."""
-        self._publishing.attest(self.standing, self._stood_at)
-        self._alarm_log.note({**self.standing.alarms, **self._publishing.alarms})  # who adds to `own_alarms` says it
+        told = {**self.standing.alarms, **self.reader_alarms}
+        self._publishing.attest(replace(self.standing, alarms=told), self._stood_at)
+        self._alarm_log.note({**told, **self._publishing.alarms})  # who adds to `own_alarms` says it
 
     async def tend(self) -> None:
         """Attest twice a second, and tidy up, for ever."""
@@ -169,32 +184,66 @@ class Node:
 
     def alarms(self) -> Mapping[str, str]:
         """See `Face.alarms`."""
-        return {**self.own_alarms, **self._publishing.alarms}
+        return {**self.own_alarms, **self.reader_alarms, **self._publishing.alarms}
 
     def attached(self) -> AttachedBots | None:
         """See `Face.attached`."""
         return None if self._attached is None else self._attached()
 
+    def overridden(self) -> tuple[LocalOverride, ...]:
+        """See `Face.overridden`."""
+        return self.overlaid.told
+
     def serve(self, served: Serve, *, first: bool) -> Iterator[None]:
         """See `Face.serve`."""
+        while self._is_publishing:  # overrides: they are done in a moment
+            yield
         old = self.held
         if served.position <= old.position:
             return  # a follower that began again has caught up with what is served
         started = clock.now()
         change = None if first else served.change
-        self.held = reader.hold(served.view, served.position, served.hash)
-        self.state = served.view.state
-        self._views.clear()
-        self.history.add(served.position, served.view.state, change)
         snapshot = Snapshot(self.environment, served.position, served.hash, served.view.state)
+        touched = None if change is None or change.needs_snapshot else [edit.path for edit in change.edits]
         self._is_publishing = True
         try:
-            yield from self._publishing.publish(snapshot, change, old.position)
+            overlaid = yield from self._overlay.over(snapshot, touched)
+            self.held = reader.hold(served.view, served.position, served.hash)
+            self._swap(snapshot, overlaid)
+            seen = overlaid.widened(change)
+            self.history.add(served.position, overlaid.snapshot.state, seen, overlaid.variant)
+            yield from self._publishing.publish(overlaid.snapshot, seen, old.position)
         finally:
             self._is_publishing = False
         self.ring()
         if self._watcher is not None:
             self._watcher.applied(clock.now() - started, change)
+
+    def override(self, overrides: Overrides) -> Iterator[None]:
+        """Serve the same revision with other overrides: one publication, in steps; none where nothing differs."""
+        while self._is_publishing:
+            yield
+        self._overlay.want(overrides)
+        if not self.has_data:
+            return
+        self._is_publishing = True
+        try:
+            overlaid = yield from self._overlay.over(self._verified, None)
+            self._swap(self._verified, overlaid)
+            if overlaid.moved:
+                self.history.forget()
+                own = overlaid.widened(Change(environment=self.environment, author="", reason="", time=""))
+                yield from self._publishing.publish(overlaid.snapshot, own, self.position)
+        finally:
+            self._is_publishing = False
+        self.ring()
+
+    def _swap(self, verified: Snapshot, overlaid: Overlaid) -> None:
+        self._verified, self.overlaid = verified, overlaid
+        self._views.clear()
+        self.reader_alarms.pop(OVERRIDE, None)
+        if overlaid.alarm:
+            self.reader_alarms[OVERRIDE] = overlaid.alarm
 
     def withhold(self, reason: str) -> None:
         """See `Face.withhold`: never asked for, because a sidecar requires no labels."""

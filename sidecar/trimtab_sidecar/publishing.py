@@ -25,7 +25,10 @@ class Publishing(Protocol):
         ...
 
     def publish(self, snapshot: Snapshot, change: Change | None, follows: Position) -> Iterator[None]:
-        """Serve a state, in steps. `change` is the one that leads to it from `follows`, None if unknown."""
+        """Serve a state, in steps. `change` is the one that leads to it from `follows`, None if unknown.
+
+        It may lead from a position to the same one, with another hash: what this node overrides is other then.
+        """
         ...
 
     def attest(self, standing: Standing, served: Position) -> None:

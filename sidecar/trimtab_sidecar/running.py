@@ -13,6 +13,7 @@ import grp
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp.typedefs import Handler
@@ -31,6 +32,7 @@ from trimtab_sidecar.http.server import Server
 from trimtab_sidecar.http.stream import Streams
 from trimtab_sidecar.metrics import Metrics, Standings
 from trimtab_sidecar.node import Node
+from trimtab_sidecar.overrides.file import OverrideFile
 from trimtab_sidecar.rendering.renders import Renders
 from trimtab_sidecar.settings import SidecarSettings
 from trimtab_sidecar.shared.files import SharedDirectory
@@ -47,14 +49,19 @@ class Sidecar:
     def __init__(self, given: SidecarSettings, open_sources: OpenSources | None = None) -> None:
         """`open_sources` replaces the feeds, for tests. Raises what settings and sources refuse."""
         self._given = given
-        self._plan = sources.plan(given.follow)
+        planned = sources.plan(given.follow)
+        self._plan = replace(planned, overrides=None)  # the node puts them in, for every reader as it sees things
         self._open_sources = open_sources or sources.opener(given.follow)
         self._group = _group(given.own.group)
         self._stopping = asyncio.Event()
         self.metrics = Metrics()
         self.attachments = Attachments(self._report)
         self.node = Node(
-            self._plan.environment, self._plan.identity, watcher=self.metrics, attached=self.attachments.bots
+            planned.environment,
+            planned.identity,
+            watcher=self.metrics,
+            attached=self.attachments.bots,
+            overrides=planned.overrides,
         )
         self.metrics.registry.register(Standings(self.node))
         self._renders = Renders(self.node, given.own.render, self.metrics.rendered, self._report)
@@ -101,6 +108,9 @@ class Sidecar:
         following = self._begin("following", follower.run())
         stack.push_async_callback(_end, follower, following)
         stack.push_async_callback(_cancel, self._begin("tending", self.node.tend()))
+        if self._given.follow.local is not None:
+            overriding = OverrideFile(self.node, self._given.follow.local, self._report)
+            stack.push_async_callback(_cancel, self._begin("overriding", overriding.run()))
         if own.render:
             stack.push_async_callback(_cancel, self._begin("rendering", self._renders.run()))
         await self.server.start(own.addresses, self._group)

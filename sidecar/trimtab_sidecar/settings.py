@@ -38,6 +38,7 @@ _FOLLOWED: Final = {
     "redis_url": "TRIMTAB_REDIS_URL",
     "keep": "TRIMTAB_AGENT_DIRECTORY",
     "labels": "TRIMTAB_LABELS",
+    "local": "TRIMTAB_LOCAL",
 }
 _OWN: Final = {
     "shared": "TRIMTAB_SHARED_DIRECTORY",

@@ -23,7 +23,9 @@ from trimtab_sidecar.node import Node
 
 KEPT: Final = 64
 """Differences that are kept, for others with the same labels who were told of the same position."""
-_Key: TypeAlias = tuple[tuple[tuple[str, str], ...], Position, Position]
+Told: TypeAlias = tuple[Position, str | None]
+"""A position, and the variant of the state there; None for whoever did not say."""
+_Key: TypeAlias = tuple[tuple[tuple[str, str], ...], Told, Told]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Reload:
     """Only the state tells what is new, and this is why."""
 
     position: Position
+    variant: str
     reason: str
 
 
@@ -39,6 +42,7 @@ class News:
     """What differs at a position from the one that was told of."""
 
     position: Position
+    variant: str
     old: View
     new: View
     differences: Differences
@@ -63,9 +67,9 @@ class Telling:
         self._node = node
         self._kept: OrderedDict[_Key, News | Reload] = OrderedDict()
 
-    async def since(self, identity: Mapping[str, str], told: Position) -> News | Reload:
+    async def since(self, identity: Mapping[str, str], told: Told) -> News | Reload:
         """What is new for these identity labels since a position."""
-        now = self._node.position
+        now = self._node.position, self._node.overlaid.variant
         key = (tuple(sorted(identity.items())), told, now)
         found = self._kept.get(key)
         if found is None:
@@ -74,18 +78,20 @@ class Telling:
                 self._kept.popitem(last=False)
         return found
 
-    async def _find(self, identity: Mapping[str, str], told: Position, now: Position) -> News | Reload:
-        stretch = self._node.history.since(told)
+    async def _find(self, identity: Mapping[str, str], told: Told, now: tuple[Position, str]) -> News | Reload:
+        if told[0] == now[0]:
+            return Reload(*now, "what this node overrides is other now")
+        stretch = self._node.history.since(*told)
         if stretch is None:
-            return Reload(now, f"what came after {told} is not kept")
+            return Reload(*now, f"what came after {told[0]} is not kept")
         state = self._node.state
         before = labels.effective(stretch.state, identity)
         if before != labels.effective(state, identity):
-            return Reload(now, "the labels are others now")
+            return Reload(*now, "the labels are others now")
         old = views.build(stretch.state, before)
         for step in views.advance_steps(old, state, stretch.touched):
             if step is not None:
-                return News(now, old, *step)
+                return News(*now, old, *step)
             await asyncio.sleep(0)
         raise AssertionError("the last step is the answer")
 

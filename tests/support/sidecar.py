@@ -33,6 +33,7 @@ def settings_for(directory: Path, *, keep: Path | None = None, **own: Any) -> Si
             "database_url": "postgresql://unused",
             "redis_url": "redis://unused",
             "directory": keep,
+            "local": own.pop("local", None),
         }
     )
     return SidecarSettings(follow, Own.model_validate({"shared": directory, **own}))

@@ -140,7 +140,9 @@ class Judgement:
 
     def _name(self, reader: View) -> str:
         """The labels of a reader that not all have."""
-        common = set.intersection(*(set(one.labels.items()) for one in self._readers))
+        common = set(reader.labels.items())
+        for one in self._readers:
+            common.intersection_update(one.labels.items())
         return layers.of(dict(reader.labels.items() - common)).text or "readers without labels of their own"
 
 

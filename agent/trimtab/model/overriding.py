@@ -88,6 +88,10 @@ class Overrides:
         )
         return {place: self.wanted[place[1]] for place in judgement.held}, told
 
+    def refused(self, why: str) -> tuple[LocalOverride, ...]:
+        """What becomes of them where none holds."""
+        return tuple(LocalOverride(path, resolution.decoded(one), ABSENT, why) for path, one in self.wanted.items())
+
 
 def outcome(steps: Generator[None, None, T]) -> T:
     """What work in steps comes to, done at once."""

@@ -42,6 +42,7 @@ def about(node: Node) -> CIMultiDict[str]:
         {
             "Trimtab-Environment": node.environment,
             **of_position(node.position),
+            **of_overrides(node),
             "Trimtab-Status": node.status.value,
             "Trimtab-Staleness-Seconds": f"{staleness:.3f}" if math.isfinite(staleness) else "Infinity",
             "X-Content-Type-Options": "nosniff",
@@ -52,6 +53,11 @@ def about(node: Node) -> CIMultiDict[str]:
 def of_position(position: Position) -> dict[str, str]:
     """The headers that name a revision."""
     return {"Trimtab-Epoch": str(position.epoch), "Trimtab-Revision": str(position.revision)}
+
+
+def of_overrides(node: Node) -> dict[str, str]:
+    """The header that names what this node overrides at a revision; none where nothing is."""
+    return {"Trimtab-Overrides": node.overlaid.variant} if node.overlaid.variant else {}
 
 
 def json(value: Json, *, status: int = 200) -> web.Response:

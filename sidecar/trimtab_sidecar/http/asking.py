@@ -56,10 +56,10 @@ def identity(request: web.Request, own: Mapping[str, str]) -> dict[str, str]:
     return {**own, **found}
 
 
-def tag(position: Position, labels: Mapping[str, str]) -> str:
-    """The ETag of everything that readers with these labels see at a position."""
+def tag(position: Position, labels: Mapping[str, str], variant: str = "") -> str:
+    """The ETag of everything that readers with these labels see at a position, in a variant if there is one."""
     digest = hashlib.sha256(canonical.encode(dict(labels))).hexdigest()[:16]
-    return f"{position.epoch}-{position.revision}-{digest}"
+    return "-".join([str(position.epoch), str(position.revision), digest, *([variant] if variant else [])])
 
 
 def knows(request: web.Request, current: str) -> bool:

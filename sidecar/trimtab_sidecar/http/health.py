@@ -54,6 +54,7 @@ class Health:
                 "feed": node.feed,
                 "staleness_seconds": staleness if math.isfinite(staleness) else None,
                 "alarms": alarms,
+                "overrides": [{"path": one.path, "value": one.shown, "why": one.why} for one in node.overlaid.told],
                 "attached": self._attached(),
             }
         )

@@ -51,9 +51,9 @@ class Reading:
         if not self._node.has_data:
             raise not_ready(self._node)
         view = self._node.view(identity)
-        named = asking.tag(self._node.position, view.labels)
+        named = asking.tag(self._node.position, view.labels, self._node.overlaid.variant)
         # of this revision, also where a newer one is served by the time that the body is ready
-        served = answers.of_position(self._node.position)
+        served = {**answers.of_position(self._node.position), **answers.of_overrides(self._node)}
         return view, {**served, hdrs.ETAG: f'"{named}"', "Trimtab-Labels": layers.of(view.labels).text}
 
     def _is_known(self, request: web.Request, headers: dict[str, str]) -> bool:
@@ -64,4 +64,5 @@ class Reading:
             value = resolution.resolve(resolution.branches_at(view.index.branches, paths.parse(path) if path else ()))
             return canonical.encode(thaw(value) if not isinstance(value, resolution.Absent) else {})
 
-        return await self._bodies.of(self._node.position, (layers.of(view.labels).text, path), encode)
+        labels = f"{self._node.overlaid.variant} {layers.of(view.labels).text}"
+        return await self._bodies.of(self._node.position, (labels, path), encode)

@@ -5,8 +5,9 @@
     event: reload       read the state again: {"reason": …}
     : heartbeat         a comment, with the id that a resume may use
 
-Ids are `<epoch>-<revision>`; `Last-Event-ID`, or `after=` where a client cannot set it, resumes after one. Several
-revisions may come as one change: state is guaranteed, events are not.
+Ids are `<epoch>-<revision>`, with a third part where this node overrides something. `Last-Event-ID`, or `after=` where
+a client cannot set it, resumes after one; `after=` may leave the third part out. Several revisions may come as one
+change: state is guaranteed, events are not.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from trimtab_sidecar import logs
 from trimtab_sidecar.http import answers, asking, guard
 from trimtab_sidecar.http.health import not_ready
 from trimtab_sidecar.node import Node
-from trimtab_sidecar.telling import News, Reload, Telling
+from trimtab_sidecar.telling import News, Reload, Telling, Told
 
 MAX_STREAMS: Final = 128
 MAX_CHANGES: Final = 1_000
 """Paths in one event; more are a reload."""
 MAX_EVENT_BYTES: Final = 256 * 1024
 HEARTBEAT_SECONDS: Final = 10.0
-_POSITION: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+_POSITION: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})(?:-([0-9a-f]{16}))?")
 
 
 class Counting(Protocol):
@@ -100,24 +101,25 @@ class Streams:
         return stream
 
     async def _feed(
-        self, stream: web.StreamResponse, identity: Mapping[str, str], pattern: Pattern, after: Position | None
+        self, stream: web.StreamResponse, identity: Mapping[str, str], pattern: Pattern, after: Told | None
     ) -> None:
         """Write what is new whenever something is, until the end; raises `TimeoutError` for who does not read."""
-        told = after
-        if told is None:
-            told = self._node.position
-            await _write(stream, _event("start", told, {}))
+        node = self._node
+        told, variant = after or (node.position, node.overlaid.variant)
+        if after is None:
+            await _write(stream, _event("start", told, node.overlaid.variant, {}))
         while not self._ending:
-            news = self._node.news
-            if told == self._node.position:
+            news = node.news
+            if told == node.position and variant in {None, node.overlaid.variant}:
+                variant = node.overlaid.variant
                 try:
                     async with asyncio.timeout(HEARTBEAT_SECONDS):
                         await news.wait()
                 except TimeoutError:
-                    await _write(stream, f": heartbeat\nid: {told}\n\n".encode())
+                    await _write(stream, f": heartbeat\nid: {_id(told, variant)}\n\n".encode())
                 continue
-            found = await self._telling.since(identity, told)
-            told = found.position
+            found = await self._telling.since(identity, (told, variant))
+            told, variant = found.position, found.variant
             event = _written(found, pattern)
             if event:
                 await _write(stream, event)
@@ -126,19 +128,25 @@ class Streams:
 def _written(found: News | Reload, pattern: Pattern) -> bytes:
     """The event of what is new; empty where the pattern is about none of it."""
     if isinstance(found, Reload):
-        return _event("reload", found.position, {"reason": found.reason})
+        return _event("reload", found.position, found.variant, {"reason": found.reason})
     changes = found.matching(pattern)
     if not changes:
         return b""
-    event = _event("change", found.position, {"changes": changes}) if len(changes) <= MAX_CHANGES else b""
+    several: dict[str, Json] = {"changes": changes}
+    event = _event("change", found.position, found.variant, several) if len(changes) <= MAX_CHANGES else b""
     if not event or len(event) > MAX_EVENT_BYTES:
-        return _event("reload", found.position, {"reason": "too much changed at once"})
+        return _event("reload", found.position, found.variant, {"reason": "too much changed at once"})
     return event
 
 
-def _event(kind: str, position: Position, fields: dict[str, Json]) -> bytes:
+def _event(kind: str, position: Position, variant: str, fields: dict[str, Json]) -> bytes:
     told: Json = {"epoch": position.epoch, "revision": position.revision, **fields}
-    return b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), str(position).encode(), canonical.encode(told))
+    name = _id(position, variant).encode()
+    return b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), name, canonical.encode(told))
+
+
+def _id(position: Position, variant: str) -> str:
+    return f"{position}-{variant}" if variant else str(position)
 
 
 async def _write(stream: web.StreamResponse, content: bytes) -> None:
@@ -146,9 +154,10 @@ async def _write(stream: web.StreamResponse, content: bytes) -> None:
         await stream.write(content)
 
 
-def _after(request: web.Request) -> Position | None:
-    """The position to resume after; an empty one is none. Raises `UsageError` for what is no id of ours."""
-    text = request.headers.get("Last-Event-ID") or request.query.get("after", "")
+def _after(request: web.Request) -> Told | None:
+    """What to resume after; an empty one is none. Raises `UsageError` for what is no id of ours."""
+    last = request.headers.get("Last-Event-ID")
+    text = last or request.query.get("after", "")
     if not text:
         return None
     match = _POSITION.fullmatch(text)
@@ -156,4 +165,4 @@ def _after(request: web.Request) -> Position | None:
         raise UsageError(
             f"The id {text[:80]!r} is refused", "an id is EPOCH-REVISION", "Use one of this stream, or none"
         )
-    return Position(int(match[1]), int(match[2]))
+    return Position(int(match[1]), int(match[2])), match[3] or ("" if last else None)

@@ -92,11 +92,12 @@ class Publisher:
     def publish(self, snapshot: Snapshot, change: Change | None = None, follows: Position = START) -> Iterator[None]:
         """Serve a state. `change` is the one change that leads to it from the state at `follows`, else None.
 
-        A state that is not newer than what is served is left alone.
+        A state that is not newer than what is served is left alone, unless it has another hash at the same position:
+        this node's own overrides are others then.
         """
         new = _Held(snapshot.state, snapshot.position, snapshot.hash)
         served = self._served
-        if served is not None and new.position <= served.position:
+        if served is not None and self._is_known(new, served):
             return
         contiguous = self._wanted is None and served is not None and served.position == follows
         if contiguous and change is not None and not change.needs_snapshot and len(change.edits) <= self._limits.paths:
@@ -108,6 +109,13 @@ class Publisher:
                     return
         self._wanted, self._since = new, None
         yield from self._replace()
+
+    def _is_known(self, new: _Held, served: _Held) -> bool:
+        """Whether a state needs no publication; one that is served does while another of its position is wanted."""
+        if new.position != served.position:
+            return new.position < served.position
+        waiting = self._wanted is not None and self._wanted.position == new.position
+        return new.hash == served.hash and not waiting
 
     def attest(self, attested: Attested) -> None:
         """Say how far to trust what is served, and that the sidecar lives: at least once a second."""

@@ -1,0 +1,1 @@
+"""The local overrides of a node, for every bot that reads through its sidecar."""
