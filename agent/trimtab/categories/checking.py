@@ -25,8 +25,11 @@ def check(kind: str, value: Json, path: str) -> list[Problem]:
     glance = _GLANCES.get(kind) or _glance(kind)
     if glance is None:
         return []
-    if not glance(value):
-        return _looked_at(kind, value, path)
+    try:
+        if not glance(value):
+            return _looked_at(kind, value, path)
+    except RecursionError:
+        return [Problem(path=path, rule="depth", why="it is nested far deeper than anything that can be stored")]
     return _misplaced(cast("dict[str, str]", value)["address"], path) if kind == "token" else []
 
 

@@ -72,7 +72,7 @@ def explain(said: ErrorDetails, place: Place, above: Place) -> Told:
     if kind == "string_pattern_mismatch":
         return Told("pattern", f"must be {place.said or 'of another form'}")
     if kind == "literal_error":
-        return Told("choice", f"must be {context['expected']}")
+        return Told("choice", f"must be {context['expected']}", hints.of_word(said["input"], context["expected"]))
     needed = _NEEDED.get(kind.partition("_")[0])
     why = said["msg"] if needed is None else f"must be {needed}"
     rule = "type" if needed is not None or kind in _TYPES else kind.replace("_", "-")
@@ -95,7 +95,10 @@ def shown(value: Any, *, secret: bool) -> str:
     """A value as short JSON; a secret is not shown."""
     if secret:
         return MASK
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):  # whole numbers of thousands of digits, and what is nested as deep
+        return "…"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 

@@ -77,7 +77,10 @@ def _in_the_way(segments: Segments, value: Json, found: Leaves) -> Segments | No
 
 
 def _same(one: Json, other: Json) -> bool:
-    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # numbers beyond 64 bits
+        return one == other
 
 
 def assembled(leaves: Leaves) -> Json:

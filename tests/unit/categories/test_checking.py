@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +81,11 @@ def test_the_value_of_a_secret_is_never_shown() -> None:
         ("risk_parameters", "max_position_size", "a lot", "type", "must be a number, or a text such as 1250.50"),
         ("risk_parameters", "max_position_size", -5, "range", "must be at least 0"),
         ("bot", "timeframe", "1 minute", "choice", "must be '1m', '5m', '15m', '30m', '1h', '4h', '1d' or '1w'"),
+        ("bot", "timeframe", "5min", "choice", "Did you mean 5m?"),
+        ("bot", "broker.type", "Binance-Paper", "choice", "Did you mean binance_paper?"),
+        ("logging", "level", "warn", "choice", "Did you mean WARNING?"),
+        ("circuit_breaker", "latency_threshold_ms", 200.0, "type", "must be a whole number. Write 200"),
+        ("risk_limits", "max_correlation", 1e308, "range", "must be at least 0 and at most 1"),
         ("bot", "timefrme", "1m", "unknown-field", "Did you mean timeframe?"),
         ("bot", "risk_management.maxOpenTrade", 1, "unknown-field", "Did you mean max_open_trades?"),
         ("strategy", "symbols", ["BTC-USD", 5], "type", "its item 2 must be a text"),
@@ -170,6 +177,40 @@ def test_what_is_no_object_is_no_document(kind: str, value: Json) -> None:
 def test_a_text_of_five_digits_or_of_a_hundred_thousand_is_answered_alike_quickly() -> None:
     (found,) = check("risk_parameters", {**sample("risk_parameters"), "max_position_size": "9" * 100_000})
     assert (found.rule, len(found.value)) == ("type", 80)
+
+
+HUGE = 10**100_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "rule", "words"),
+    [
+        ("risk_limits", "max_correlation", HUGE, "type", "must be a number"),
+        ("trader", "default_slippage_bps", HUGE, "range", "must be at least 1 and at most 1,000"),
+        ("trader", "default_slippage_bps", "9" * 100_000 + "%", "type", "must be a whole number"),
+        ("risk_parameters", "max_position_size", -HUGE, "range", "must be at least 0"),
+        ("bot", "environment", HUGE, "type", "must be a text"),
+        ("data_source", "rate_limiting.max_retries", -HUGE, "range", "must be at least 0"),
+    ],
+    ids=lambda one: one if isinstance(one, str) and len(one) < 40 else "huge",
+)
+def test_a_number_of_a_hundred_thousand_digits_is_a_problem_like_others(
+    kind: str, field: str, value: Json, rule: str, words: str
+) -> None:
+    (found,) = check(kind, with_field(kind, field, value))
+    assert (found.rule, len(found.value) <= 80) == (rule, True)
+    assert words in found.why
+
+
+@pytest.mark.parametrize("kind", ["optimizer", "strategy", "system"])
+def test_what_is_nested_deeper_than_can_be_stored_ends_in_a_problem(kind: str) -> None:
+    deep: dict[str, Json] = {}
+    for _ in range(100_000):
+        deep = {"redis": deep}
+    (found,) = check(kind, deep)
+    assert (found.path, found.rule) in {(PATHS[kind], "depth"), (f"{PATHS[kind]}.redis", "unknown-field")}
+    while deep:  # the interpreter's own way to let go of it is recursion
+        deep = cast("dict[str, Json]", deep.pop("redis"))
 
 
 anything = st.recursive(

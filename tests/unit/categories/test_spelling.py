@@ -98,6 +98,14 @@ def test_both_shapes_at_once_with_different_values_are_refused(name: str) -> Non
         Bot.model_validate(document)
 
 
+def test_a_number_that_cannot_be_stored_is_compared_all_the_same() -> None:
+    huge = 10**5_000
+    (found,) = check("risk_limits", {"max_leverage": huge, "maxLeverage": huge})
+    assert found.rule == "type"
+    found, other = check("risk_limits", {"max_leverage": huge, "maxLeverage": huge + 1})
+    assert (found.rule, other.rule) == ("spelling", "type")
+
+
 @pytest.mark.parametrize(
     ("document", "clashes"),
     [
