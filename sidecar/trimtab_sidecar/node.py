@@ -234,9 +234,9 @@ class Node:
                 self.history.forget()
                 own = overlaid.widened(Change(environment=self.environment, author="", reason="", time=""))
                 yield from self._publishing.publish(overlaid.snapshot, own, self.position)
+                self.ring()
         finally:
             self._is_publishing = False
-        self.ring()
 
     def _swap(self, verified: Snapshot, overlaid: Overlaid) -> None:
         self._verified, self.overlaid = verified, overlaid

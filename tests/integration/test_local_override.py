@@ -15,10 +15,13 @@ from tests.integration.test_cli_fleet import REPORT, report
 from tests.integration.test_cli_hostile import PRODUCTION
 from tests.support.console import Console
 from tests.support.servers import Database
+from tests.support.sidecar_process import Start, commit
 from tests.support.waiting import eventually
+from trimtab import attach
 from trimtab.model.errors import SettingError
 from trimtab.model.reports import OverrideReport
 from trimtab_store.embedded.redis import RedisServer
+from trimtab_store.store import Store
 
 LEVERAGE = "risk.global.max_leverage"
 PERMITTED = {"permitted": True, "overridable": ["risk.**"], "protected": ["risk.**"]}
@@ -80,3 +83,60 @@ def test_status_and_explain_show_what_nodes_set_for_themselves(console: Console,
     ]
     assert f"mm-btc sets for itself: {LEVERAGE} = 1.5" in console("explain", LEVERAGE, *PRODUCTION).out
     assert console.done("explain", "risk.global.min_liquidity", *PRODUCTION)["overrides"] == []
+
+
+def write(file: Path, leverage: float) -> None:
+    draft = file.with_suffix(".new")
+    draft.write_text(f"[risk.global]\nmax_leverage = {leverage}\n")
+    draft.replace(file)
+
+
+def test_the_bots_of_a_sidecar_read_what_its_node_overrides_and_the_fleet_is_told(
+    start: Start,
+    published_store: Store,
+    short_directory: Path,
+    console: Console,
+    database: Database,
+) -> None:
+    store = published_store
+    with store.edit("production", author="test", reason="test") as edit:
+        edit.set("override.config", PERMITTED)
+        edit.set(LEVERAGE, 1.0, layer="bot=canary")
+    file = short_directory / "local.toml"
+    write(file, 2.0)
+    sidecar = start("--local", str(file))
+    assert eventually(sidecar.ready, 20)
+    with attach(sidecar.shared, {"bot": "mm"}) as bot, attach(sidecar.shared, {"bot": "canary"}) as canary:
+        assert eventually(lambda: canary[LEVERAGE] == 1.0)
+        assert (bot[LEVERAGE], sidecar.get(f"/v1/values/{LEVERAGE}?label=bot=mm")[2]) == (2.0, 2.0)
+        write(file, 1.5)
+        assert eventually(lambda: bot[LEVERAGE] == 1.5)
+        assert sidecar.get(f"/v1/values/{LEVERAGE}")[2] == 1.5
+        file.write_text("[risk")
+        assert eventually(lambda: "override_file" in bot.alarms)
+        sidecar.process.kill()
+        sidecar.process.wait()
+        assert (bot[LEVERAGE], canary[LEVERAGE]) == (1.5, 1.0)
+        refused = start("--local", str(file))
+        assert refused.process.wait(20) == 2
+        assert "local overrides" in refused.log.read_text()
+        write(file, 1.25)
+        again = start(TRIMTAB_LOCAL=str(file))
+        assert eventually(lambda: bot[LEVERAGE] == 1.25, 20)
+        commit(store, 1.1)
+        assert eventually(lambda: bot[LEVERAGE] == 1.1)
+        commit(store, 4.0)
+        assert eventually(lambda: bot[LEVERAGE] == 1.25)
+        console.variables(DATABASE_URL=database.login("trimtab_writer"), OWNER_URL=database.url)
+        name = again.get("/v1/status")[2]["agent"]
+
+        def told() -> bool:
+            own = console.done("explain", LEVERAGE, *PRODUCTION)["overrides"]
+            return [(one["agent"], one["value"], "for bot=canary" in one["why"]) for one in own] == [
+                (name, "1.25", True)
+            ]
+
+        assert eventually(told)
+        [member] = [one for one in console.done("status", *PRODUCTION)["agents"] if one["agent"] == name]
+        assert [one["path"] for one in member["overrides"]] == [LEVERAGE]
+        assert again.end() == 0

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.support.shared_line import VALUES, SharedLine, drain, put
 from tests.support.sidecar import IDENTITY, client, running, told, until
 from tests.support.world import World, world
 from trimtab.attached import Attached, attach
@@ -22,6 +25,7 @@ from trimtab.model.values import freeze
 from trimtab.pending import Changed
 from trimtab_sidecar.overrides import file as override_file
 from trimtab_sidecar.running import Sidecar
+from trimtab_sidecar.shared import SharedDirectory
 
 LEVERAGE, FLOOR = "risk.global.max_leverage", "risk.global.min_liquidity"
 PERMITTED = {"permitted": True, "overridable": ["risk.**"], "protected": ["risk.**"]}
@@ -78,7 +82,7 @@ async def test_bots_read_what_their_node_sets_for_itself_and_each_is_judged_for_
         assert mm["risk.global"] == freeze({"max_correlation": 0.7, "max_leverage": 3.0, "min_liquidity": 1000})
         assert mm.bind("risk.global", RiskLimits).current.max_leverage == 3.0
         assert mm.hash != sidecar.node.held.hash.hex()
-        said = f"{LEVERAGE} is not overridden: for bot=canary: override.config protects this path"
+        said = f"{LEVERAGE} is not overridden for bot=canary: override.config protects this path"
         await until(lambda: said in mm.alarms.get("override", ""))
 
         def reported() -> list[Report]:
@@ -247,6 +251,32 @@ async def test_a_sidecar_that_begins_again_with_other_overrides_is_followed(made
         await until(lambda: held[LEVERAGE] == 2.0)
         assert (held.revision, held.hash == mm.hash, held.hash == first) == (made.revision, True, False)
     held.close()
+
+
+def test_a_state_that_could_not_be_shared_is_not_shared_later_in_place_of_what_holds_again(
+    short_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = False
+    create = SharedDirectory.create
+
+    def creating(self: SharedDirectory, name: str, size: int = 0) -> int:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return create(self, name, size)
+
+    monkeypatch.setattr(SharedDirectory, "create", creating)
+    with SharedLine(short_directory, VALUES) as line, attach(short_directory) as bot:
+        first = line.snapshot
+        other = replace(first, hash=b"o" * 32, state=first.state.apply("base", [put("risk.global.max", 2)]))
+        full = True
+        drain(line.publisher.publish(other))  # no change leads there: it needs a file
+        assert (bot["risk.global.max"], "No space" in line.publisher.alarms["shared_memory"]) == (3, True)
+        drain(line.publisher.publish(first))
+        full = False
+        line.tidy()
+        assert (bot["risk.global.max"], bot.hash, dict(line.publisher.alarms)) == (3, first.hash.hex(), {})
+        drain(line.publisher.publish(other))
+        assert (bot["risk.global.max"], bot.hash, bot.revision) == (2, other.hash.hex(), 1)
 
 
 async def test_without_a_file_nothing_is_another(made: World, short_directory: Path) -> None:

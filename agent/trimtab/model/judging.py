@@ -21,6 +21,8 @@ Check: TypeAlias = Callable[[str, Json, str], Sequence[Problem]]
 """What is wrong with a document: its type, its value, its path. See `trimtab.categories.check`."""
 Place: TypeAlias = "tuple[LayerKey, str]"
 """A candidate: the layer that it stands in, and the path."""
+FOR: Final = "for "
+"""What an answer begins with that is about some of the readers."""
 _UNKNOWN: Final = "unknown-field"
 
 
@@ -68,7 +70,8 @@ class Judgement:
         reason, reader = refused[0]
         if len(refused) == len(places) and {said for said, _ in refused} == {reason}:
             return reason
-        return f"for {self._name(reader)}: {reason}"
+        more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+        return f"{FOR}{self._name(reader)}{more}: {reason}"
 
     def _look(self, reader: View) -> dict[str, LayerKey]:
         """Where a reader has a single value, and what speaks against each override there."""

@@ -19,7 +19,7 @@ from trimtab.model import canonical, paths, resolution, trees
 from trimtab.model.errors import ValueRefused
 from trimtab.model.index import Index
 from trimtab.model.items import leaves
-from trimtab.model.judging import Check, Judgement
+from trimtab.model.judging import FOR, Check, Judgement
 from trimtab.model.problems import MASK
 from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.states import LayerKey
@@ -91,6 +91,11 @@ class Overrides:
     def refused(self, why: str) -> tuple[LocalOverride, ...]:
         """What becomes of them where none holds."""
         return tuple(LocalOverride(path, resolution.decoded(one), ABSENT, why) for path, one in self.wanted.items())
+
+
+def because(why: str) -> str:
+    """Why an override does not hold, as the end of a sentence that says so; or for whom it does not."""
+    return f" {why}" if why.startswith(FOR) else f": {why}"
 
 
 def outcome(steps: Generator[None, None, T]) -> T:

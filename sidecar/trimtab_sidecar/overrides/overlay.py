@@ -17,7 +17,7 @@ from typing import Final, overload
 from trimtab.model import documents, paths, trees
 from trimtab.model.changes import Change
 from trimtab.model.items import LeafEdit
-from trimtab.model.overriding import LocalOverride, Overrides, Replaced
+from trimtab.model.overriding import LocalOverride, Overrides, Replaced, because
 from trimtab.model.permitting import CONFIG
 from trimtab.model.snapshots import Snapshot
 from trimtab.model.states import LayerKey, State
@@ -48,7 +48,7 @@ class Overlaid:
     @property
     def alarm(self) -> str:
         """What does not hold, for a person; empty where everything does."""
-        return "; ".join(f"{one.path} is not overridden: {one.why}" for one in self.told if one.why)
+        return "; ".join(f"{one.path} is not overridden{because(one.why)}" for one in self.told if one.why)
 
     @overload
     def widened(self, change: Change) -> Change: ...
@@ -95,8 +95,8 @@ class Overlay:
         """
         last = self._last
         if last is None or self._stale or touched is None or self._concerns(touched):
-            self._stale = False
             replaced, told = yield from self._judge(snapshot.state)
+            self._stale = False
         else:
             replaced, told = last.replaced, last.told
         before = {} if last is None else last.replaced

@@ -8,6 +8,7 @@ from typing import Final
 from trimtab.model import paths
 from trimtab.model.canonical import Json
 from trimtab.model.items import Item, leaves
+from trimtab.model.overriding import because
 from trimtab.model.reports import Report
 from trimtab.model.resolution import Candidate
 from trimtab.model.trees import HIDDEN
@@ -127,4 +128,4 @@ def overrides(report: Report) -> list[Json]:
 
 def override(one: Mapping[str, Json]) -> str:
     """One of these in words."""
-    return f"{one['path']} = {one['value']}" + (f" does not hold: {one['why']}" if one["why"] else "")
+    return f"{one['path']} = {one['value']}" + (f" does not hold{because(str(one['why']))}" if one["why"] else "")
