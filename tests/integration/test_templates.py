@@ -46,12 +46,16 @@ def test_what_stands_there_is_replaced_only_when_told_to(console: Console) -> No
     other = (*NEW, "--set", "position_size=0.01")
     said = console(*other, "--json")
     assert (said.code, said.error["what"]) == (5, "bot.scalper-2 stands there already")
+    assert said.error["remedy"] == "Choose another id, or add --replace"
     assert read(console, "bot.scalper-2.risk_management.position_size", "staging") == 0.05
     assert console.done(*other, "--replace")["paths"] == ["bot.scalper-2.risk_management.position_size"]
 
 
 def test_a_jump_of_a_limit_needs_force_here_too(console: Console) -> None:
     console.done("template", "new", "circuit_breaker_colocated", *STAGING)
+    assert console("template", "new", "circuit_breaker_batch", *STAGING, "--json").error["remedy"] == (
+        "Add --replace if it may go"
+    )
     jump = ("template", "new", "circuit_breaker_batch", "--replace", *STAGING)
     assert (console(*jump, "--dry-run").code, console(*jump).code) == (4, 4)
     assert console.done(*jump, "--force", "a slow venue")["created"]

@@ -112,7 +112,7 @@ def new(
         made = _instance(Templates.of(store.queries, where), name, id, sets or [], given)
         seen = standing.look(store.queries, where, given.overlay, made)
         if not replace:
-            seen.require_free()
+            seen.require_free(named=id is not None)
         if given.dry_run:
             with editing.dry_run(store, given) as check:
                 made.put(check, given.overlay)

@@ -15,6 +15,7 @@ from trimtab_store.templates import conditions
 from trimtab_store.templates.bodies import Body, Place, places
 from trimtab_store.templates.conditions import Condition
 from trimtab_store.templates.parameters import NUMERIC, SIZED, Bound, Kind, Parameter, unfit
+from trimtab_store.templates.strangers import strangers
 from trimtab_store.templates.template import BUILT_IN, ID, Template
 
 CATEGORY: Final = "template"
@@ -60,6 +61,9 @@ def contradictions(definition: Json, name: str | None = None) -> list[Problem]:
     plain = _canonical(definition)
     at = paths.join((CATEGORY, name or plain["name"]))
     told = [*_misnamed(plain, name), *_lists(plain), *_defaults(plain), *_conditions(plain), *_documents(plain)]
+    if not told:
+        found = strangers(plain["documents"], _parameters(plain), plain.get("defaults", {}))
+        told = [("documents", "unknown-field", why, remedy) for why, remedy in found]
     return [Problem(path=f"{at}.{field}", rule=rule, why=why, remedy=remedy) for field, rule, why, remedy in told]
 
 

@@ -20,13 +20,13 @@ class Standing:
     revision: int
     others: tuple[str, ...]
 
-    def require_free(self) -> None:
-        """Raise `ConflictError` naming what stands there."""
+    def require_free(self, *, named: bool = True) -> None:
+        """Raise `ConflictError` naming what stands there; `named`: another id would lead elsewhere."""
         if self.others:
             raise ConflictError(
                 f"{', '.join(self.others)} stands there already",
                 "it holds something else than this instance",
-                "Choose another id, or add --replace",
+                "Choose another id, or add --replace" if named else "Add --replace if it may go",
             )
 
 

@@ -138,3 +138,36 @@ def test_a_definition_that_no_json_can_hold_is_refused() -> None:
 def _defaults() -> dict[str, Any]:
     found: Any = small()["defaults"]
     return dict(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "why", "remedy"),
+    [
+        ("bot.<id>", {"bot_id": "<id>", "timefrme": 1}, "timefrme: Bot has no such field", "Did you mean timeframe?"),
+        (
+            'strategy."eu-<id>"',
+            {"schedule": {"tradingHour": {"start": "<id>"}}},
+            "schedule.tradingHour: Schedule has no such field",
+            "Did you mean trading_hours?",
+        ),
+        ("risk.global", {"max_corelation": 0.5, "maxLeverage": 2}, "max_corelation: RiskLimits has no such field",
+         "Did you mean max_correlation?"),
+    ],
+)  # fmt: skip
+def test_a_field_that_its_category_does_not_know_is_found(path: str, body: Any, why: str, remedy: str) -> None:
+    (found,) = definition.faults(small(documents={**small()["documents"], path: body}))
+    assert (found.path, found.rule) == ("template.small.documents", "unknown-field")
+    assert (found.why, found.remedy) == (f"{path}: {why}", remedy)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ('strategy."eu-<id>"', {"parameters": {"anything": "<id>"}}),
+        ("optimizer.<id>", {"anything": 1}),
+        ("mine.<id>", {"anything": 1}),
+        ("bot.<id>", {"stop_loss_pct": 5}),
+    ],
+)
+def test_a_field_of_a_free_part_or_of_another_spelling_is_fine(path: str, body: Any) -> None:
+    assert faults(documents={**small()["documents"], path: body}) == []

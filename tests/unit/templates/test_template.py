@@ -110,10 +110,10 @@ def test_what_no_json_can_hold_is_a_problem_among_others() -> None:
 
 
 def test_the_documents_themselves_are_checked() -> None:
-    template = definition.read(small(documents={**small()["documents"], "trading": {"max_daily_los": 5}}))
+    template = definition.read(small(documents={**small()["documents"], "trading": {"max_daily_loss": -5}}))
     with pytest.raises(DocumentsRefused) as refused:
         template.instance(GIVEN, check=categories.check)
-    assert [(one.path, one.rule) for one in refused.value.problems] == [("trading.max_daily_los", "unknown-field")]
+    assert [(one.path, one.rule) for one in refused.value.problems] == [("trading.max_daily_loss", "range")]
 
 
 def test_an_id_that_no_path_can_hold_is_refused() -> None:
@@ -122,7 +122,7 @@ def test_an_id_that_no_path_can_hold_is_refused() -> None:
 
 @pytest.mark.parametrize("other", ["strategy.<exchange>.symbols", "strategy.<exchange>"])
 def test_documents_that_would_lie_in_each_other_are_refused(other: str) -> None:
-    template = definition.read(small(documents={**small()["documents"], other: {"x": 1}}))
+    template = definition.read(small(documents={**small()["documents"], other: {"name": "x"}}))
     assert len(template.instance(GIVEN).documents) == 2
     with pytest.raises(DocumentsRefused, match=r"would lie in another one, at strategy\.mm"):
         template.instance({**GIVEN, "exchange": "mm"})
