@@ -1,6 +1,7 @@
 """Commits a second, ours beside a bare transaction that updates one head row and inserts three rows.
 
-All run on the same real PostgreSQL with durability on, each writer in a process of its own, in turn.
+All run on the same real PostgreSQL with durability on, each writer in a process of its own, in turn. What is judged
+changes a parameter of a built-in document, a strategy: its model and rules look at it, its exchange and global limits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,25 @@ from trimtab_store.store import Store
 
 LIMIT = 0.5
 """Ours must reach at least this share of the bare rate."""
-BARE, PIPELINED, OURS = "bare transaction", "the same in one round trip", "ours"
+WRITERS = (1, 16)
+BARE, PIPELINED = "bare transaction", "the same in one round trip"
+OURS, PLAIN = "ours, a parameter of a strategy", "ours, a path of no built-in document"
+_STRATEGY = {
+    "name": "measured",
+    "version": "1.0.0",
+    "enabled": True,
+    "exchange": "hyperliquid",
+    "symbols": ["BTC-USD"],
+    "parameters": {
+        "lookback_period": 20,
+        "leverage": 2.0,
+        "position_size": 0.02,
+        "max_positions": 3,
+        "timeframe": "5m",
+    },
+}
+_PERIODS = 1_000
+"""A writer goes through so many values, one after the other."""
 _HEAD = "UPDATE bare_head SET revision = revision + 1 RETURNING revision"
 _ROWS = tuple(f"INSERT INTO {table} VALUES (%s, %s)" for table in ("bare_version", "bare_item", "bare_audit"))  # noqa: S608 - three constants
 
@@ -53,17 +72,34 @@ def pipelined(url: str, writer: int, _key: Path) -> Callable[[int], None]:
 
 
 def ours(url: str, writer: int, key: Path) -> Callable[[int], None]:
-    """`store.edit`, as the command line does it."""
+    """`store.edit`, as the command line does it: one parameter of a strategy of its own."""
+    return editing(url, key, f"strategy.writer_{writer}.parameters.lookback_period")
+
+
+def plain(url: str, writer: int, key: Path) -> Callable[[int], None]:
+    """The same where no category is built in."""
+    return editing(url, key, f"bench.writer_{writer}.value")
+
+
+def editing(url: str, key: Path, path: str) -> Callable[[int], None]:
+    """What commits another value of a path each time."""
     store = Store.connect(url, signing_key=key, pool_size=1)
 
     def commit(number: int) -> None:
         with store.edit("production", author="bench", reason="measured") as edit:
-            edit.set(f"bench.writer_{writer}.value", number)
+            edit.set(path, 1 + number % _PERIODS)
+        if not edit.committed.created:
+            raise RuntimeError("nothing was committed: the value is the one before")
 
     return commit
 
 
-KINDS: dict[str, Callable[[str, int, Path], Callable[[int], None]]] = {BARE: bare, PIPELINED: pipelined, OURS: ours}
+KINDS: dict[str, Callable[[str, int, Path], Callable[[int], None]]] = {
+    BARE: bare,
+    PIPELINED: pipelined,
+    OURS: ours,
+    PLAIN: plain,
+}
 
 
 def child(kind: str, url: str, writer: int, key: str) -> None:
@@ -96,7 +132,7 @@ def measure(kind: str, url: str, writers: int, seconds: float, key: Path) -> tup
 
 
 def prepare(stand: servers.Stand) -> None:
-    """The bare tables, and environments as a fleet has them."""
+    """The bare tables, and environments as a fleet has them: strategies, an exchange, global limits."""
     with psycopg.connect(stand.database_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE bare_head (revision bigint)")
         connection.execute("INSERT INTO bare_head VALUES (0)")
@@ -106,6 +142,12 @@ def prepare(stand: servers.Stand) -> None:
     with stand.store() as store:
         store.create_environment("base", author="bench", reason="measured")
         store.create_environment("production", parent="base", author="bench", reason="measured")
+        with store.edit("base", author="bench", reason="measured") as edit:
+            edit.set("exchange.hyperliquid.testnet", value=False)
+            edit.set("risk.global", {"max_leverage": 3.0, "max_position_size": 0.1})
+        with store.edit("production", author="bench", reason="measured") as edit:
+            for writer in range(max(WRITERS)):
+                edit.set(f"strategy.writer_{writer}", _STRATEGY)
 
 
 def rows_for(run: Callable[[str, int], tuple[float, list[float]]], writers: int, rounds: int) -> list[Row]:
@@ -149,7 +191,7 @@ def main() -> int:
         def run(kind: str, writers: int) -> tuple[float, list[float]]:
             return measure(kind, stand.database_url, writers, seconds, stand.key_file)
 
-        rows = [row for writers in (1, 16) for row in rows_for(run, writers, rounds)]
+        rows = [row for writers in WRITERS for row in rows_for(run, writers, rounds)]
     sys.stdout.write(to_json([Section("Commits: single path, validated, audited, signed, durable", rows)]))
     return 0
 
