@@ -25,7 +25,7 @@ from trimtab_store.validation.resolved import Content, Contents
 from trimtab_store.validation.rules import Rule
 from trimtab_store.validation.schema_rules import PATTERNS, VERSIONS
 from trimtab_store.validation.sides import Sides
-from trimtab_store.validation.supposed import supposed
+from trimtab_store.validation.supposed import supposed, tells_bots_apart
 from trimtab_store.validation.targets import LABELS_SCOPE, Labels, targets
 
 Reported: TypeAlias = "Mapping[str, Sequence[Labels]]"
@@ -213,7 +213,9 @@ class Inspection:
         if moves:
             moved = moved.union(*(target.moved for target in line.targets))
             documents |= documents_in(after, line.after.under(moved))
-        line.supposed = supposed(line.before, line.after, line.targets, _overlays(line, documents))
+        if overlays := _overlays(line, documents):
+            apart = tells_bots_apart((*(self._rules or ()), *after.rules), documents, moved)
+            line.supposed = supposed(line.before, line.after, line.targets, overlays, apart=apart)
         rules = self._rules or ()
         if not moved:  # a moved label may concern rules about documents that nobody touches
             rules = _concerned(rules, documents)

@@ -220,8 +220,10 @@ class Judgement:
         telling = [one for one in asked.reads if before.overlays(one) or after.overlays(one)]
         known: dict[object, Sequence[Problem]] = {}
         for group in self.line.groups({*asked.watched, *asked.afresh, *asked.reads}, asked.rule.dimensions):
-            looked = {*asked.watched, *asked.afresh} if asked.is_fresh or group.moved else asked.watched
+            afresh = asked.is_fresh or bool(group.moved)
+            looked = {*asked.watched, *asked.afresh} if afresh else asked.watched
             key = (
+                afresh,
                 tuple([before.content(one, group.before) for one in looked]),
                 tuple([after.content(one, group.after) for one in looked]),
                 tuple([(before.layers(one, group.before), after.layers(one, group.after)) for one in telling]),

@@ -1,7 +1,7 @@
 """Targets that nobody named: declared bots at the nodes and regions that overlays of the documents in question name.
 
 Where a bot runs is said by its process, so a bot may well run where `fleet.bots` says nothing of. Of bots with the same
-labels that no overlay names one stands for all.
+labels that no overlay names one stands for all, unless a rule asks which bot it is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from trimtab.model import layers
 from trimtab.model.layers import Selector
 from trimtab.model.problems import Problem
 from trimtab_store.validation.resolved import Resolved
+from trimtab_store.validation.rules import Rule
 from trimtab_store.validation.targets import LABELS_SCOPE, PLACES, Labels, Target, attributes
 
 LIMIT: Final = 10_000
@@ -37,7 +38,7 @@ class Supposed:
             yield Problem(
                 path=documents[0],
                 rule="targets",
-                why=f"{self.beyond} more bots at nodes or regions that overlays name were not looked at, only {LIMIT} were",
+                why=f"{self.beyond} more bots at nodes or regions that overlays name were not looked at; {LIMIT} were",
                 remedy=f"`trimtab validate -e {environment}` looks at all of them",
                 severity="warn",
                 environment=environment,
@@ -47,10 +48,12 @@ class Supposed:
 NOBODY: Final = Supposed()
 
 
-def supposed(before: Resolved, after: Resolved, known: Sequence[Target], holding: Iterable[Selector]) -> Supposed:
+def supposed(
+    before: Resolved, after: Resolved, known: Sequence[Target], holding: Iterable[Selector], *, apart: bool
+) -> Supposed:
     """The declared bots of one line at each place that a selector of `holding` names, but for the targets `known`.
 
-    A bot is at a place only if it then sees one of those overlays.
+    A bot is at a place only if it then sees one of those overlays. `apart`: some rule asks which bot it is.
     """
     named: dict[Place, list[Selector]] = {}
     for selector in holding:
@@ -62,10 +65,17 @@ def supposed(before: Resolved, after: Resolved, known: Sequence[Target], holding
     if not bots:
         return NOBODY
     at = _Arrivals(before, after, known)
-    groups = at.alike(bots)
+    groups = [[bot] for bot in bots] if apart else at.alike(bots)
     pairs = ((place, group) for group in groups for place in sorted(named))
     found = (at.target(place, group, named[place]) for place, group in islice(pairs, LIMIT))
     return Supposed(tuple(one for one in found if one is not None), max(0, len(groups) * len(named) - LIMIT))
+
+
+def tells_bots_apart(rules: Iterable[Rule], documents: Iterable[str], moved: frozenset[str]) -> bool:
+    """Whether a rule that is asked about these documents, or because labels move, asks which bot reads."""
+    looked = tuple(documents)
+    asking = (rule for rule in rules if "bot" in rule.dimensions)
+    return any(moved & rule.dimensions or any(map(rule.watches, looked)) for rule in asking)
 
 
 def _place(labels: Labels) -> Place:

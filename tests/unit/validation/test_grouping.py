@@ -161,10 +161,11 @@ def identities(sides: Sides, changed: list[LeafEdit], reported: list[dict[str, s
     yield from ((one, False) for key, one in others.items() if key not in distinct)
 
 
-def supposed(sides: Sides, changed: list[LeafEdit], known: list[Labels]) -> Iterator[tuple[Labels, int]]:
+def supposed(rule: Telling, sides: Sides, changed: list[LeafEdit], known: list[Labels]) -> Iterator[tuple[Labels, int]]:
     """Declared bots at the one region that there is, where an overlay of what is in question names it: not in `known`.
 
-    Of bots with the same labels that no overlay names the first one, with the number of those that it stands for.
+    Of bots with the same labels that no overlay names the first one, with the number of those that it stands for; each
+    by itself where the rule asks which bot it is.
     """
     bots = sorted({*labels.declared_bots(sides.before), *labels.declared_bots(sides.after)})
     selectors = [layers.parse(layer) for side in (sides.before, sides.after) for _, layer in side.trees]
@@ -177,7 +178,7 @@ def supposed(sides: Sides, changed: list[LeafEdit], known: list[Labels]) -> Iter
     alike: dict[object, list[str]] = {}
     for bot in bots:
         old, new = (dict(labels.effective(side, {"bot": bot})) for side in (sides.before, sides.after))
-        alone = places or any(("bot", bot) in one.labels for one in selectors)
+        alone = places or "bot" in rule.dimensions or any(("bot", bot) in one.labels for one in selectors)
         key = bot if alone else (old.get("mode"), new.get("mode"))
         alike.setdefault(key, []).append(bot)
     holding = in_question(sides, changed, [{"bot": bot} for bot in bots])
@@ -243,7 +244,7 @@ def test_groups_are_told_what_each_target_would_be_told_alone(
         known = list(identities(line, changed, reported))
         for problem, seen, declared in told_alone(rule, name, line, known):
             expected.setdefault(f"{problem.path}: {problem.why}", []).append((seen, declared))
-        for identity, bots in supposed(line, changed, [one for one, _ in known]):
+        for identity, bots in supposed(rule, line, changed, [one for one, _ in known]):
             for problem, seen, _ in told_alone(rule, name, line, [(identity, False)]):
                 guessed.setdefault(f"{problem.path}: {problem.why}", []).append((seen, bots))
     told = problems_of(Inspector([rule]), edited, sides, changed, dict.fromkeys(ENVIRONMENTS, reported))

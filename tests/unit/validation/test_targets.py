@@ -143,6 +143,9 @@ def test_a_problem_that_somebody_supposed_sees_first_refuses_where_somebody_decl
 ALIKE: Contents = {("production", "", f"fleet.bots.{bot}.labels.mode"): "live" for bot in BOTS}
 
 
+THIRD: Contents = {("production", "", "fleet.bots.mz.labels.mode"): "live"}
+
+
 def test_a_bot_that_an_overlay_names_is_asked_about_by_itself() -> None:
     held = {**fees(1, 9, ("region=ny4", 3)), **ALIKE, ("base", "", "bonus.all.x"): 5}
     assert told(held, RAISED) == []
@@ -152,8 +155,8 @@ def test_a_bot_that_an_overlay_names_is_asked_about_by_itself() -> None:
 
 def test_one_that_is_reported_there_does_not_stand_for_others() -> None:
     held = {**fees(1, 9, ("region=ny4", 3)), **ALIKE}
-    found = told(held, RAISED, [{"bot": "mm", "region": "ny4"}], (OfEachBot(),))
-    assert sorted(one.labels["bot"] for one in found) == ["mm", "mr"]
+    found = told({**held, **THIRD}, RAISED, [{"bot": "mm", "region": "ny4"}], (OfEachBot(),))
+    assert sorted((one.labels["bot"], one.others) for one in found) == [("mm", 0), ("mr", 0), ("mz", 0)]
 
 
 def test_what_was_wrong_there_before_and_stays_so_is_told_nobody() -> None:
@@ -167,6 +170,25 @@ def test_a_bot_that_goes_live_is_judged_at_the_places_that_overlays_of_its_mode_
     edit: Contents = {("base", "", "fleet.bots.mr.labels.mode"): "live"}
     del held["production", "", "fleet.bots.mr.labels.mode"]
     assert shown(told(held, edit)) == [("warn", "production, bot=mr,mode=live,region=ny4")]
+
+
+class OfEachMode(FeesInOrder):
+    """The same, asked anew where a mode moves."""
+
+    dimensions = frozenset({"mode"})
+
+
+@pytest.mark.parametrize("mover", BOTS)
+def test_a_bot_that_moves_is_asked_about_apart_from_one_that_is_there_already(mover: str) -> None:
+    held: Contents = {("production", "", "fees.all.low"): 9, ("production", "", "fees.all.high"): 5}
+    held |= {("production", "", f"fleet.bots.{bot}.labels.mode"): "paper" for bot in BOTS if bot != mover}
+    edits: Contents = {
+        ("base", "", f"fleet.bots.{mover}.labels.mode"): "paper",
+        ("base", "", "fees.all.low"): 1,
+        ("base", "", "fees.all.high"): 2,
+    }
+    found = [one for one in told(held, edits, (), (OfEachMode(),)) if one.environment == "production"]
+    assert shown(found) == [("refuse", f"production, bot={mover},mode=paper")]
 
 
 def test_labels_that_depend_on_the_place_are_those_of_the_place() -> None:
