@@ -186,6 +186,11 @@ def test_a_category_that_is_almost_called_like_a_known_one_is_told(store: Store,
     assert planned(store, tmp_path).notes == (note,)
 
 
+def test_a_directory_that_is_almost_called_like_an_environment_is_told(store: Store, tmp_path: Path) -> None:
+    planted(tmp_path, {"prodution/venue.yaml": "venue: {a: 1}\n", "canary/venue.yaml": "venue: {a: 1}\n"})
+    assert planned(store, tmp_path).notes == ("The environment prodution is new: Did you mean production?",)
+
+
 def test_an_environment_without_files_is_refused_by_name(store: Store, tmp_path: Path) -> None:
     planted(tmp_path, {**FILES})
     with pytest.raises(EnvironmentNotFound, match="Did you mean production"):

@@ -318,6 +318,8 @@ GOOD = {
     "base/overlays/mode=live.hide.yaml": "- risk.parts\n",
     "base/overlays/bot=a%2Fb.yaml": 'risk: {".L": 1}\n',
     "base/README.md": "not configuration\n",
+    "base/risk.yaml~": "what an editor keeps\n",
+    "base/#risk.yaml#": "what another keeps\n",
     "paper-eu/.keep": "",
 }
 
@@ -395,7 +397,7 @@ def test_directories_alone_are_environments_that_inherit_from_base_unless_the_st
         ({"local/a.yaml": "a: {b: 1}"}, "empty", "neither fleet.yaml nor the directory"),
         ({"Production/a.yaml": "a: {b: 1}"}, "structure", "Production"),
         ({"base/.keep": "", "notes.txt": ""}, "unknown-file", "notes.txt"),
-        ({"base/.keep": "", "local/overlays/mode=live.yaml": "a: {b: 1}"}, "unknown-file", "overlays"),
+        ({"base/.keep": "", "local/overlays/mode=live.yaml": "a: {b: 1}"}, "unknown-file", "none belongs here"),
     ],
 )
 def test_a_tree_without_a_fleet_file_must_fit_all_the_same(
@@ -457,7 +459,9 @@ def test_a_layer_is_made_of_files_of_any_format_that_say_different_paths(tmp_pat
         ("base/overlays/mode=live.env", "A=1", "format", "names no layer"),
         ("base/sizes.toml", "risk.parts.a = 1", "duplicate", "risk.parts"),
         ("base/tail.json", '{"risk": {"global": {"max_leverage": {}}}}', "duplicate", "risk.global.max_leverage"),
-        ("base/more/risk.yaml", "risk: {a: 1}", "unknown-file", "more"),
+        ("base/more/risk.yaml", "risk: {a: 1}", "unknown-file", "more is refused"),
+        ("base/more/risk.yaml", "risk: {a: 1}", "unknown-file", "a directory, and only overlays/ is one here"),
+        ("base/overlays/more/risk.yaml", "risk: {a: 1}", "unknown-file", "a directory, and none belongs here"),
         ("base/risk.yaml", "[1]", "shape", "a list"),
         ("base/risk.yaml", "{}", "empty", "no values"),
         ("base/risk.yaml", "risk:", "category", "nothing"),

@@ -93,6 +93,7 @@ class Directory:
         for file in entries(directory):
             if file.name == OVERLAYS and overlays and file.is_dir():
                 continue
+            _no_directory(file, f"only {OVERLAYS}/ is one here" if overlays else "none belongs here")
             if formats.ending(file) == formats.ENV:
                 assignments += load_env(read_file(file, self.root), name=str(file))
                 self.on_file(file)
@@ -108,6 +109,7 @@ class Directory:
         interpolations: dict[str, Interpolation] = {}
         tombstones: dict[str, list[Path]] = {}
         for file in entries(directory):
+            _no_directory(file, "none belongs here")
             if formats.ending(file) == formats.ENV:
                 why = "a .env file names no layer"
                 raise refused(file, "format", why, "Write the overlay as YAML, JSON, TOML or HCL")
@@ -183,7 +185,8 @@ def entries(directory: Path) -> list[Path]:
 
 
 def _counts(name: str) -> bool:
-    return name == formats.ENV or not (name.startswith(".") or name == _PASSED_OVER)
+    left_by_an_editor = name.endswith("~") or (name.startswith("#") and name.endswith("#"))
+    return name == formats.ENV or not (name.startswith(".") or name == _PASSED_OVER or left_by_an_editor)
 
 
 def _fields(category: str, value: Json, file: Path) -> Json:
@@ -203,6 +206,13 @@ def _may_stand(layer: str, path: str, leaf: bytes, interpolation: Interpolation)
             raise
         return False
     return True
+
+
+def _no_directory(file: Path, instead: str) -> None:
+    if file.is_dir():
+        raise refused(
+            file, "unknown-file", f"it is not a regular file but a directory, and {instead}", "Move its files"
+        )
 
 
 def _common_only(file: Path) -> Path:

@@ -78,7 +78,7 @@ def load_yaml(text: str | bytes, *, name: str) -> Json:
         elif isinstance(event, CollectionEndEvent):
             opened.pop()
     if not root:
-        why, remedy = "it holds no document", "Write {} for a file without values, or remove the file"
+        why, remedy = "it holds no document", "Write its values, or remove the file"
         raise FileRefused(name, "empty", why, remedy)
     return root[0]
 

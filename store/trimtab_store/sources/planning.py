@@ -97,7 +97,8 @@ def plan_tree(connection: Connection, planner: Planner, tree: FleetTree, wanted:
     each = _Each(connection, replace(planner, surroundings=ahead), ahead, tree, wanted, held)
     plans = [each.plan(one, creates=one.name not in forest.parents) for one in chosen]
     stored = {paths.parse(item.path)[0] for listed in held.values() for item in listed}
-    return TreePlan(tuple(plans), (*_left_out(tree, wanted), *each.notes, *_misspelt(chosen, stored)))
+    notes = (*_left_out(tree, wanted), *each.notes, *_misspelt(chosen, stored), *_almost(chosen, forest, tree))
+    return TreePlan(tuple(plans), notes)
 
 
 def _chosen(tree: FleetTree, environment: str | None) -> list[EnvironmentFiles]:
@@ -157,6 +158,15 @@ def _misspelt(chosen: Iterable[EnvironmentFiles], stored: AbstractSet[str]) -> l
         f"The category {category} of {file} is new: {remedy}"
         for category, file in sorted(named.items())
         if (remedy := nearest(category, known))
+    ]
+
+
+def _almost(chosen: Iterable[EnvironmentFiles], forest: Forest, tree: FleetTree) -> list[str]:
+    """Environments that nothing but a directory names, and that are almost called like one of the store."""
+    return [
+        f"The environment {one.name} is new: {remedy}"
+        for one in chosen
+        if not tree.declared and one.name not in forest.parents and (remedy := nearest(one.name, forest.parents))
     ]
 
 

@@ -79,9 +79,16 @@ class Target:
             if over:
                 self.lay(place, content, (files, written))
                 continue
-            if self.items.setdefault(place, content) != content:
-                raise _twice(place[1], _origin_of(files, written), self.origin(place))
+            if place in self.items:
+                self._check_twice(place, content, _origin_of(files, written))
+            self.items[place] = content
             self._origins[place] = (files, written)
+
+    def _check_twice(self, place: Place, content: bytes, origin: Origin) -> None:
+        """Two spellings of a path in one file may say the same; two files never set the same path."""
+        other = self.origin(place)
+        if content != self.items[place] or other is None or other.source != origin.source:
+            raise _twice(place[1], origin, other)
 
     def _drop(self, place: Place) -> None:
         del self.items[place], self._origins[place]

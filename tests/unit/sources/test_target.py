@@ -103,6 +103,12 @@ def test_what_the_process_says_is_not_looked_at_for_references(tmp_path: Path) -
     assert values(found) == {"venue.name": "${HOME}"}
 
 
+SAME = {
+    "production/c.yaml": "logging: {backup_count: 3}\n",
+    "production/d.json": '{"logging": {"backupCount": 3}}',
+}
+
+
 @pytest.mark.parametrize(
     ("files", "named"),
     [
@@ -114,6 +120,10 @@ def test_what_the_process_says_is_not_looked_at_for_references(tmp_path: Path) -
             "too",
         ),
         ({"production/a.json": '{"trading": {"maxDailyLoss": 1}}'}, "sets trading.max_daily_loss, too"),
+        (  # the same value in another spelling
+            SAME,
+            "sets logging.backup_count, too",
+        ),
     ],
 )
 def test_two_places_for_one_value_and_names_without_meaning_are_refused(
@@ -123,6 +133,11 @@ def test_two_places_for_one_value_and_names_without_meaning_are_refused(
     with pytest.raises(FileRefused) as caught:
         wanted(tmp_path, {})
     assert named in str(caught.value)
+
+
+def test_two_spellings_in_one_file_may_say_the_same(tmp_path: Path) -> None:
+    planted(tmp_path, {"production/c.yaml": "logging: {backup_count: 3, backupCount: 3}\n"})
+    assert values(wanted(tmp_path, {})) == {"logging.backup_count": 3}
 
 
 def test_a_mapping_that_lies_over_a_value_takes_its_place_and_the_other_way_round() -> None:
