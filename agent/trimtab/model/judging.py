@@ -23,6 +23,7 @@ Place: TypeAlias = "tuple[LayerKey, str]"
 """A candidate: the layer that it stands in, and the path."""
 FOR: Final = "for "
 """What an answer begins with that is about some of the readers."""
+_STEP: Final = 8
 _UNKNOWN: Final = "unknown-field"
 
 
@@ -40,15 +41,17 @@ class Judgement:
 
     def steps(self) -> Iterator[None]:
         """Judge, in steps."""
-        for reader in self._readers:
+        for number, reader in enumerate(self._readers, 1):
             self._seen.append(self._look(reader))
-            yield
+            if number % _STEP == 0:
+                yield
         whole = False
         while self._check is not None:
             before = len(self._refused)
-            for reader, seen in zip(self._readers, self._seen, strict=True):
+            for number, (reader, seen) in enumerate(zip(self._readers, self._seen, strict=True), 1):
                 self._examine(reader, seen, self._check, whole=whole)
-                yield
+                if number % _STEP == 0:
+                    yield
             if len(self._refused) == before:
                 break
             whole = True  # a document that is still wrong without these fields is left as it is, for everybody

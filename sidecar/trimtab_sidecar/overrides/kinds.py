@@ -37,15 +37,34 @@ def of(
     if prod(map(len, choices.values())) > MAX_IDENTITIES:
         return None
     kinds: dict[tuple[LayerKey, ...], View] = {}
+    shown_to, labelled = _Near(shown, choices), _Near(fleet, choices)
     for number, named in enumerate(product(*choices.values()), 1):
         own = {dimension: label for dimension, label in zip(choices, named, strict=True) if label is not None}
-        view = views.build(shown, labels.effective(fleet, {**identity, **own}))
+        view = views.build(shown_to.of(own), labels.effective(labelled.of(own), {**identity, **own}))
         kinds.setdefault(view.order, view)
         if len(kinds) > MAX_KINDS:
             return None
         if number % _STEP == 0:
             yield
     return list(kinds.values())
+
+
+class _Near:
+    """A state, by who may see what of it: of a thousand layers for one bot each, one bot is compared with its own."""
+
+    def __init__(self, state: State, dimensions: Collection[str]) -> None:
+        self._lineage = state.lineage
+        self._trees: dict[tuple[str, str] | None, dict[LayerKey, Node]] = {}
+        for key, tree in state.trees.items():
+            named = [one for one in layers.parse(key[1]).labels if one[0] in dimensions]
+            self._trees.setdefault(named[0] if named else None, {})[key] = tree
+
+    def of(self, own: Mapping[str, str]) -> State:
+        """At least what a reader sees who brings these labels."""
+        found = dict(self._trees.get(None, {}))
+        for one in own.items():
+            found.update(self._trees.get(one, {}))
+        return State(self._lineage, found)
 
 
 def _choices(identity: Mapping[str, str], seen: Iterable[LayerKey], bots: Iterable[str]) -> dict[str, list[str | None]]:
