@@ -9,6 +9,7 @@ from typing import Final
 
 from trimtab.model import labels as labelling
 from trimtab.model import layers, paths, resolution
+from trimtab.model.documents import ELSEWHERE
 from trimtab.model.errors import PathNotFound, nearest
 from trimtab.model.items import Item
 from trimtab.model.resolution import Absent, Candidate
@@ -137,9 +138,8 @@ class Queries:
         ).fetchall()
         known = {row[0] for row in rows}
         known |= {above for one in known for above in paths.parents(one)}
-        return PathNotFound(
-            f"Nothing resolves at {path} in {environment}", "", nearest(path, sorted(known)) or "See `trimtab list`"
-        )
+        remedy = ELSEWHERE.get(path) or nearest(path, sorted(known)) or "See `trimtab list`"
+        return PathNotFound(f"Nothing resolves at {path} in {environment}", "", remedy)
 
 
 def effective(state: State, given: Mapping[str, str]) -> dict[str, str]:

@@ -154,6 +154,17 @@ def test_a_bot_is_on_paper_until_its_label_says_that_it_is_live(stage: Stage) ->
     assert config.trading_mode() == "paper"
 
 
+@pytest.mark.parametrize("path", ["trader.mode", 'trader."mode"'])
+def test_who_looks_for_the_mode_beside_the_trader_is_told_where_it_is(stage: Stage, path: str) -> None:
+    config = stage.reader()
+    assert config.wait_for(stage.commit({"trader": {"default_slippage_bps": 50}}), 5)
+    with pytest.raises(PathNotFound) as told:
+        config[path]
+    assert told.value.remedy == (
+        "It is a label of the bot, read by trading_mode() and set at fleet.bots.<bot>.labels.mode"
+    )
+
+
 def test_while_a_requirement_fails_nothing_is_read_but_the_mode(stage: Stage) -> None:
     stage.commit({"fleet.bots.mm.labels.mode": "paper"})
     config = stage.reader(require={"mode": "paper"})

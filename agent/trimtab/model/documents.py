@@ -52,6 +52,11 @@ BUILT_IN: Final[Mapping[str, str]] = {
 }
 """Pattern → type of the documents that Trimtab knows by itself."""
 
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "trader.mode": "It is a label of the bot, read by trading_mode() and set at fleet.bots.<bot>.labels.mode"
+}
+"""Path that somebody may look for, and where it is said: the mode is derived from the label and stored nowhere else."""
+
 Segments: TypeAlias = "tuple[str, ...]"
 Shape: TypeAlias = "tuple[str | None, ...]"
 """A pattern's segments; None is any one."""

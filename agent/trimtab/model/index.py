@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from trimtab.model import paths, resolution
+from trimtab.model.documents import ELSEWHERE
 from trimtab.model.errors import PathNotFound, TrimtabError, nearest
 from trimtab.model.paths import Segments
 from trimtab.model.resolution import ABSENT, Absent, Branches
@@ -72,6 +73,8 @@ class Paths(Mapping[str, Value]):
 
     def _suggestion(self, path: str) -> str:
         segments = paths.parse(path)
+        if said := ELSEWHERE.get(paths.join(segments)):
+            return said
         above = self._object_at(segments[:-1])
         if not isinstance(above, Document) or len(above) > _MAX_KNOWN:
             return ""
