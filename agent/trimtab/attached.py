@@ -140,7 +140,7 @@ class Attached(Taking, Followed):
 
     @property
     def hash(self) -> str:
-        """The hash that names the served state, in hexadecimal."""
+        """The hash that names the served state, in hexadecimal; not the store's where the node overrides something."""
         return self.held.hash.hex()
 
     # -- how far to trust it -------------------------------------------------------------------------------------------

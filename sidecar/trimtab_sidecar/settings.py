@@ -1,7 +1,8 @@
 """Settings of a sidecar: flags win over variables, variables over the file.
 
 What it follows, and as whom, is what any agent is told (`trimtab.settings`), under the same names and variables; an
-address that stands in a file (`TRIMTAB_REDIS_URL_FILE`) is one of these variables. Its own settings:
+address that stands in a file (`TRIMTAB_REDIS_URL_FILE`) is one of these variables, and `local` names what the node
+overrides for all its bots. Its own settings:
 
     shared      TRIMTAB_SHARED_DIRECTORY  the directory that it shares with the bots, on tmpfs
     group       TRIMTAB_SHARED_GROUP      the group that the bots belong to

@@ -98,9 +98,9 @@ def snapshot(state: State, revision: int = 1) -> Snapshot:
     return Snapshot("production", Position(1, revision), b"%032d" % revision, state)
 
 
-def seen(state: State, bot: str | None) -> View:
-    identity = IDENTITY if bot is None else {**IDENTITY, "bot": bot}
-    return views.build(state, labels.effective(state, identity))
+def seen(state: State, bot: str | None = None, identity: Mapping[str, str] = IDENTITY) -> View:
+    whole = identity if bot is None else {**identity, "bot": bot}
+    return views.build(state, labels.effective(state, whole))
 
 
 def same(one: Value | Absent, two: Value | Absent) -> bool:
@@ -108,16 +108,26 @@ def same(one: Value | Absent, two: Value | Absent) -> bool:
 
 
 BOTS = [None, "x", "y", "z", "unheard-of"]
+Identity = Mapping[str, str]
+IDENTITIES: list[Identity] = [IDENTITY, {"bot": "x", "region": "ny4"}, {}]
 
 
-def check(state: State, overrides: Overrides, overlaid: Overlaid) -> None:
+def readers(identity: Identity) -> list[Identity]:
+    """Whoever may read through a sidecar with these labels."""
+    bots = [None] if "bot" in identity else BOTS
+    regions = [None] if "region" in identity else [None, "ny4", "ld4", "unheard-of"]
+    named = [{"bot": bot, "region": region} for bot in bots for region in regions]
+    return [{**identity, **{name: label for name, label in one.items() if label is not None}} for one in named]
+
+
+def check(state: State, overrides: Overrides, overlaid: Overlaid, identity: Identity) -> None:
     """Each reader gets what it would alone, or what configuration says, and that only where another one is refused."""
     told = {one.path: one.why for one in overlaid.told}
     refused: set[str] = set()
     kept: set[str] = set()
     holds: set[str] = set()
-    for bot in BOTS:
-        plain, real = seen(state, bot), seen(overlaid.snapshot.state, bot)
+    for reader in readers(identity):
+        plain, real = seen(state, None, reader), seen(overlaid.snapshot.state, None, reader)
         alone, became = overrides.over(plain)
         assert plain.labels == real.labels
         for one in became:
@@ -135,23 +145,24 @@ def check(state: State, overrides: Overrides, overlaid: Overlaid) -> None:
         assert bool(why) == (path in refused or path not in holds)
 
 
-@given(st.lists(edits(), max_size=25), st.lists(edits(), max_size=6))
+@given(st.lists(edits(), max_size=25), st.lists(edits(), max_size=6), st.sampled_from(IDENTITIES))
 def test_every_reader_gets_what_it_would_get_alone_and_nobody_what_is_not_permitted(
-    first: Sequence[tuple[str, LeafEdit]], later: Sequence[tuple[str, LeafEdit]]
+    first: Sequence[tuple[str, LeafEdit]], later: Sequence[tuple[str, LeafEdit]], identity: Identity
 ) -> None:
     overrides = Overrides(wanted(WISH))
     state = applied(begun({"override": {"config": OPEN}, "risk": {"global": {"max_leverage": 4}}}), first)
-    overlay = Overlay(IDENTITY, overrides)
+    overlay = Overlay(identity, overrides)
     overlaid = outcome(overlay.over(snapshot(state), None))
-    check(state, overrides, overlaid)
+    check(state, overrides, overlaid, identity)
     for revision, (environment, edit) in enumerate(later, 2):
         before, state = overlaid, state.apply(environment, [edit])
         overlaid = outcome(overlay.over(snapshot(state, revision), [edit.path]))
-        anew = outcome(Overlay(IDENTITY, overrides).over(snapshot(state, revision), None))
+        anew = outcome(Overlay(identity, overrides).over(snapshot(state, revision), None))
         assert (overlaid.snapshot, overlaid.replaced, overlaid.told) == (anew.snapshot, anew.replaced, anew.told)
-        check(state, overrides, overlaid)
-        for bot in BOTS:
-            old, new = seen(before.snapshot.state, bot), seen(overlaid.snapshot.state, bot)
+        check(state, overrides, overlaid, identity)
+        for reader in readers(identity):
+            old = seen(before.snapshot.state, None, reader)
+            new = seen(overlaid.snapshot.state, None, reader)
             if old.labels == new.labels:
                 touched = overlaid.moved | {edit.path}
                 assert (

@@ -23,6 +23,7 @@ from trimtab.model.errors import SettingError
 from trimtab.model.reports import Report
 from trimtab.model.values import freeze
 from trimtab.pending import Changed
+from trimtab_sidecar import settings
 from trimtab_sidecar.overrides import file as override_file
 from trimtab_sidecar.running import Sidecar
 from trimtab_sidecar.shared import SharedDirectory
@@ -251,6 +252,18 @@ async def test_a_sidecar_that_begins_again_with_other_overrides_is_followed(made
         await until(lambda: held[LEVERAGE] == 2.0)
         assert (held.revision, held.hash == mm.hash, held.hash == first) == (made.revision, True, False)
     held.close()
+
+
+def test_the_file_is_named_by_flag_variable_or_settings_as_an_agent_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_file = tmp_path / "sidecar.toml"
+    settings_file.write_text('environment = "production"\ntrust = "t.json"\nlocal = "one.toml"\n')
+    given: dict[str, Any] = {"file": settings_file, "shared": str(tmp_path)}
+    assert settings.read(given).follow.local == Path("one.toml")
+    monkeypatch.setenv("TRIMTAB_LOCAL", "two.toml")
+    assert settings.read(given).follow.local == Path("two.toml")
+    assert settings.read({**given, "local": "three.toml"}).follow.local == Path("three.toml")
 
 
 def test_a_state_that_could_not_be_shared_is_not_shared_later_in_place_of_what_holds_again(
