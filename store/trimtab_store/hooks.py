@@ -45,7 +45,7 @@ Hook: TypeAlias = Callable[[DocumentChange], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """What a hook said; `refuses` unless only agents' reports know of the readers."""
+    """What a hook said; `refuses` unless no configuration declares the readers."""
 
     change: DocumentChange
     message: str

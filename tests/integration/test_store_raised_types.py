@@ -238,10 +238,32 @@ def test_files_bring_documents_of_the_newest_version_and_leave_stamps_alone(rais
     assert waiting(raised) == {}
 
 
-def plan(store: Store, directory: Path, *, prune: bool) -> TreePlan:
+def test_environments_that_are_applied_together_are_stamped_together(raised: Store, tmp_path: Path) -> None:
+    for name, text in {
+        "base/all.yaml": "optimizer: {more: {size: 0.1}}\n",
+        "production/all.yaml": "optimizer: {more: {size: 0.2}, ga: {seed: 3}}\n",
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    applying.apply(raised, plan(raised, tmp_path, None), lambda _: None)
+    stamp = {"meta.optimizer.more.schema_version": b"2"}
+    assert (own(raised, "base"), own(raised, "production")) == (stamp, stamp)
+    assert waiting(raised) == {"production": {"optimizer.ga": 1}, "base": {"optimizer.ga": 1}}
+    assert not plan(raised, tmp_path, None).changes
+
+
+def plan(store: Store, directory: Path, environment: str | None = "base", *, prune: bool = False) -> TreePlan:
     tree = read_tree(directory, variables={}, known=store.forest())
     words = Request(environment="", author="ada", reason="files")
-    return store.plan_files(tree, Wanted(words=words, environment="base", prune=prune, sources=Sources({})))
+    sources = Sources({}, process=environment is not None)
+    return store.plan_files(tree, Wanted(words=words, environment=environment, prune=prune, sources=sources))
+
+
+def test_a_write_above_documents_stamps_only_those_that_are_new(raised: Store) -> None:
+    with raised.edit("testing", author="ada") as edit:
+        edit.merge("optimizer", {"made": {"size": 0.5}, "ga": {"seed": 4}})
+    assert own(raised, "testing") == {"meta.optimizer.made.schema_version": b"2"}
+    assert waiting(raised)["testing"] == {"optimizer.ga": 1}
 
 
 def test_an_export_brings_its_stamps_along_and_an_older_file_is_taken_as_new(raised: Store) -> None:

@@ -12,6 +12,7 @@ from trimtab.model.items import Item, LeafEdit
 from trimtab.model.problems import Problem
 from trimtab.model.resolution import ABSENT
 from trimtab.model.structure import Lineage
+from trimtab_store.hooks import DocumentChange
 from trimtab_store.validation import supposed
 from trimtab_store.validation.builtin_rule import BuiltInRule
 from trimtab_store.validation.inspection import Inspector
@@ -55,6 +56,11 @@ def told(
     rules: tuple[Rule, ...] = (FeesInOrder(),),
 ) -> list[Problem]:
     """What an edit of the base finds wrong, in both lines."""
+    sides, changed = sides_of(contents, edits)
+    return list(Inspector(rules).inspect(NAMES[0], sides, changed, dict.fromkeys(NAMES, tuple(reported))).problems)
+
+
+def sides_of(contents: Contents, edits: Contents) -> tuple[dict[str, Sides], list[LeafEdit]]:
     sides: dict[str, Sides] = {}
     changed = [LeafEdit(layer, path, "put", canonical.encode(value)) for (_, layer, path), value in edits.items()]
     for depth, name in enumerate(NAMES, 1):
@@ -62,7 +68,7 @@ def told(
         held = (Item(*place, canonical.encode(value)) for place, value in contents.items() if place[0] in NAMES[:depth])
         before = states.build(lineage, held)
         sides[name] = Sides(before, before.apply(NAMES[0], changed))
-    return list(Inspector(rules).inspect(NAMES[0], sides, changed, dict.fromkeys(NAMES, tuple(reported))).problems)
+    return sides, changed
 
 
 def fees(low: Any, high: Any, *overlays: tuple[str, Any]) -> Contents:
@@ -163,6 +169,19 @@ def test_what_was_wrong_there_before_and_stays_so_is_told_nobody() -> None:
     wrong = fees(4, 9, ("region=ny4", 3))
     assert told(wrong, RAISED) == []
     assert shown(told(fees(2, 9, ("region=ny4", 3)), RAISED)) != []
+
+
+@pytest.mark.parametrize(("here", "expected"), [(9, [2]), (3, [2, 2])])
+def test_a_hook_is_told_of_supposed_readers_only_where_they_see_something_else(here: int, expected: list[int]) -> None:
+    sides, changed = sides_of(fees(1, 9, ("region=ny4", here)), RAISED)
+    seen: list[tuple[str, int]] = []
+
+    def hook(change: DocumentChange) -> list[str]:
+        seen.append((change.environment, len(change.labels)))
+        return []
+
+    Inspector(None, (hook,)).inspect(NAMES[0], sides, changed, {}).warnings("ada")
+    assert sorted((count for name, count in seen if name == "production"), reverse=True) == expected
 
 
 def test_a_bot_that_goes_live_is_judged_at_the_places_that_overlays_of_its_mode_name() -> None:
