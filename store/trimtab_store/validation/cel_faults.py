@@ -95,14 +95,15 @@ _TOLD: Final = {
 """Errors of the library whose own words could show a value."""
 
 
-def told(answer: Mapping[str, Any]) -> tuple[str, str]:
-    """Why a rule gave neither true nor false, and what to do."""
+def told(answer: Mapping[str, Any], cel: str) -> tuple[str, str]:
+    """Why a rule gave neither true nor false, and what to do. Only what the expression itself says is repeated."""
     if "value" in answer:
         return f"the rule gives {_article(answer['value'])}, not true or false", "Compare with something"
     name, said = str(answer.get("error", "")), str(answer.get("said", "")).partition("\n")[0][:100]
     if name == "KeyError":
         field = said.strip("'")
-        return f"{_FAILED}: there is no {field}", "Ask with has() first, or give the field a value"
+        missing = f"there is no {field}" if field in cel else "there is no field of the name that was looked up"
+        return f"{_FAILED}: {missing}", "Ask with has() first, or give the field a value"
     if name == "TypeError":
         why = f"{_FAILED}: operands of types that do not go together ({said.partition(': the operation')[0]})"
         return why, "Convert with double(), int() or string(); compare with null first"

@@ -106,7 +106,7 @@ class CelRule:
         elif answer.get("value") is False:
             yield self._problem(document, self.message, "")
         elif answer.get("value") is not True:
-            yield self._problem(document, *told(answer))
+            yield self._problem(document, *told(answer, self.cel))
 
     def _answer(self, seen: Seen, document: str) -> Mapping[str, Any]:
         """The answer of the first way to see the numbers in which they go together, else that of the first."""

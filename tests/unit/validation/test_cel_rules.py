@@ -47,6 +47,20 @@ def test_a_rule_that_holds_says_nothing_and_one_that_does_not_gives_its_message(
 
 
 @pytest.mark.parametrize(
+    "cel",
+    [
+        "doc[doc.key] == 1", "doc.inner[doc.key] == 1", 'doc[doc.key + "x"] == 1', "int(doc.key) == 1",
+        "timestamp(doc.key) == timestamp(doc.key)", '"a".matches(doc.key)', "duration(doc.key) == duration(doc.key)",
+        "doc.key + 1 == 2", "doc.key < 1", "[1][doc.key] == 1", "doc.key",
+    ],
+)  # fmt: skip
+def test_no_problem_of_a_rule_shows_a_value(cel: str) -> None:
+    (line,) = judged(cel, {"exchange": {"x": {"key": "(s3cret", "inner": {}}}}, "exchange.*")
+    assert line.startswith("refuse exchange.x: the rule ")
+    assert "s3cret" not in line
+
+
+@pytest.mark.parametrize(
     ("documents", "cel"),
     [
         ("risk.global", "doc.max_leverage * 2 <= 6"),  # a number that is written as 3, and a whole number
