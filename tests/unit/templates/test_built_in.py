@@ -276,3 +276,29 @@ def test_every_class_of_latency_has_a_breaker_of_its_own() -> None:
     usual = made(LIBRARY["circuit_breaker_standard"])["circuit_breaker.config"]
     model = categories.CircuitBreaker(latency_threshold_ms=200, error_rate_threshold=0.05)
     assert usual == model.model_dump()
+
+
+@pytest.mark.parametrize(("size", "position", "loss"), [("development", 0.01, 100), ("production", 0.05, 5000)])
+def test_trading_has_the_limits_of_its_environment(size: str, position: float, loss: int) -> None:
+    assert made(LIBRARY[f"trading_{size}"]) == {"trading": {"max_position_size": position, "max_daily_loss": loss}}
+
+
+def test_the_usual_breaker_begins_with_the_usual_values() -> None:
+    assert made(LIBRARY["circuit_breaker_standard"])["circuit_breaker.config"] == {
+        "latency_threshold_ms": 200,
+        "error_rate_threshold": 0.05,
+        "failure_threshold": 5,
+        "recovery_timeout_secs": 60,
+        "half_open_max_requests": 3,
+    }
+
+
+def test_the_moderate_profile_is_what_the_categories_begin_with() -> None:
+    found = made(LIBRARY["risk_moderate"])
+    for path, model in (
+        ("risk.global", categories.RiskLimits()),
+        ("risk.position_sizing", categories.PositionSizing()),
+        ("risk.circuit_breakers", categories.RiskCircuitBreakers()),
+    ):
+        assert type(model).model_validate(found[path]) == model
+        assert set(found[path]) == set(type(model).model_fields)
