@@ -67,12 +67,11 @@ def put(
 
 @command(schema, "list")
 def list_schemas(given: options.Place) -> None:
-    """The schemas that an environment stores or inherits, and the built-in ones.
+    """The built-in schemas; with -e also those that the environment stores or inherits.
 
     Example: trimtab schema list -e production
     """
-    with connecting.store(given.directory) as store:
-        stored = _registered(store, given.where)
+    stored = _registered_for(given)
     own: list[dict[str, Json]] = [
         {"name": one.name, "documents": one.documents, "version": one.version, "built_in": False} for one in stored
     ]
@@ -90,18 +89,18 @@ def list_schemas(given: options.Place) -> None:
 
 @command(schema, "get")
 def get(name: Name, given: options.Place) -> None:
-    """One schema as JSON Schema: one of your own by its name, or a built-in one by its type or a document's path.
+    """One schema as JSON Schema: a built-in one by its type or a document's path, with -e one of your own by its name.
 
-    Example: trimtab schema get risk.global -e production
+    Example: trimtab schema get risk.global
+    Example: trimtab schema get optimizer_grid -e production
     """
-    with connecting.store(given.directory) as store:
-        stored = {one.name: one for one in _registered(store, given.where)}
+    stored = {one.name: one for one in _registered_for(given)}
     found = stored.get(name)
     if found is not None:
         content: Any = load_json(found.text.encode(), name=name)
         about: dict[str, Json] = {"name": name, "documents": found.documents, "version": found.version}
     else:
-        kind = _built_in(name, stored)
+        kind = _built_in(name, stored, "See `trimtab schema list`" if given.environment else "For your own add -e NAME")
         content = categories.json_schema(kind)
         about = {"name": kind, "documents": [pattern for pattern, one in BUILT_IN.items() if one == kind]}
     if given.as_json:
@@ -110,13 +109,14 @@ def get(name: Name, given: options.Place) -> None:
         print_lines(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode().splitlines())
 
 
-def _built_in(name: str, stored: dict[str, Schema]) -> str:
+def _built_in(name: str, stored: dict[str, Schema], otherwise: str) -> str:
     """The built-in type that a word names: itself, or a document of it."""
     if name in categories.MODELS:
         return name
     kind = BUILT_IN.get(name) or KNOWN.type_of(paths.canonical(name))
     if kind is None or kind not in categories.MODELS:
-        raise PathNotFound(f"There is no schema {name}", "", nearest(name, {*stored, *categories.MODELS, *BUILT_IN}))
+        remedy = nearest(name, sorted({*stored, *categories.MODELS, *BUILT_IN})) or otherwise
+        raise PathNotFound(f"There is no schema {name[:80]}", "", remedy)
     return kind
 
 
@@ -148,6 +148,14 @@ def _text(file: Path) -> str:
 def _stored(store: Store, where: str) -> dict[str, Json]:
     found = thaw(store.queries.document(where, CATEGORY).value)
     return found if isinstance(found, dict) else {}
+
+
+def _registered_for(given: options.Place) -> list[Schema]:
+    """What the named environment registers; nothing where none is named, and no store is asked."""
+    if not given.environment:
+        return []
+    with connecting.store(given.directory) as store:
+        return _registered(store, given.where)
 
 
 def _registered(store: Store, where: str) -> list[Schema]:
