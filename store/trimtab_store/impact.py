@@ -17,6 +17,7 @@ from trimtab.model.items import LeafEdit
 from trimtab.model.layers import IDENTITY_DIMENSIONS
 from trimtab.model.states import LayerKey, State
 from trimtab.model.trees import Node
+from trimtab_store.masking import Secrets
 from trimtab_store.sight import Sight
 
 Labels: TypeAlias = "Mapping[str, str]"
@@ -58,13 +59,14 @@ class Effect:
 class Impact:
     """Every effect of a change, by environment and path; `edits` is what it would do to the items themselves.
 
-    `revision` is the head that it was worked out against.
+    `revision` is the head that it was worked out against; `secrets` tells which of the values nobody is to see.
     """
 
     environment: str
     revision: int
     edits: tuple[LeafEdit, ...] = ()
     effects: tuple[Effect, ...] = ()
+    secrets: Secrets = field(default_factory=Secrets)
 
     @property
     def readers(self) -> tuple[tuple[str, Reader], ...]:

@@ -16,6 +16,7 @@ from trimtab_store.database import Connection
 from trimtab_store.drafts import Draft
 from trimtab_store.editing import Request, outermost
 from trimtab_store.impact import Effect, Impact
+from trimtab_store.masking import SCHEMAS, Secrets
 from trimtab_store.operations import EVERYTHING
 from trimtab_store.surroundings import neighbourhood
 
@@ -55,7 +56,15 @@ def impact_of(connection: Connection, request: Request) -> Impact:
             before = reading.state_of(lineage, reading.items(connection, lineage.environments, (EVERYTHING,)))
             after = before.apply(request.environment, read.edits)
         found += impact.effects(before, after, asked, impact.scopes_of(read.edits, before, after))
-    return Impact(request.environment, head.revision, read.edits, tuple(found))
+    return Impact(request.environment, head.revision, read.edits, tuple(found), _secrets(connection, request, read))
+
+
+def _secrets(connection: Connection, request: Request, read: _Read) -> Secrets:
+    stored = reading.items(connection, neighbourhood(read.forest, request.environment), (SCHEMAS,))
+    return Secrets.of(
+        [(one.path, one.content) for one in stored],
+        [(one.path, one.outcome) for one in read.edits if one.outcome is not None],
+    )
 
 
 def _read(connection: Connection, request: Request) -> _Read:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -41,6 +42,26 @@ def test_impact_does_not_show_secrets(console: Console) -> None:
     said = console("impact", "exchange.hyperliquid.credentials.api_key=hush", "-e", "production")
     assert "***" in said.out
     assert "hush" not in said.out
+
+
+def test_neither_impact_nor_plan_shows_what_a_schema_of_ones_own_calls_secret(console: Console, tmp_path: Path) -> None:
+    text = tmp_path / "vault.json"
+    text.write_text('{"properties": {"pass": {"x-secret": true}, "more": {"properties": {"k": {"writeOnly": true}}}}}')
+    console.done("schema", "put", "vault", str(text), "--documents", "vault.*", "-e", "base")
+    edits = ("vault.a.pass=hush", 'vault.a.more={"k": "hush"}', "vault.a.plain=told")
+    for said in (console("impact", *edits, "-e", "production"), console("impact", *edits, "-e", "base", "--json")):
+        assert ("***" in said.out, "hush" in said.out, "told" in said.out) == (True, False, True)
+    files = tmp_path / "config" / "production" / "vault.yaml"
+    files.parent.mkdir(parents=True)
+    files.write_text("vault: {a: {pass: hush, more: {k: hush}, plain: told}}\n")
+    for form in ((), ("--json",)):
+        said = console("plan", str(tmp_path / "config"), *form)
+        assert (said.code, "***" in said.out, "hush" in said.out, "told" in said.out) == (0, True, False, True), said
+    console("unset", "schema.vault", "-e", "base")
+    (files.parent / "schema.json").write_text(
+        json.dumps({"schema": {"vault": {"documents": "vault.*", "version": 1, "text": text.read_text()}}})
+    )
+    assert "hush" not in console("plan", str(tmp_path / "config")).out
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ from typing import Annotated, Final
 
 import typer
 
-from trimtab import categories
-from trimtab.model import documents, paths
 from trimtab.model.canonical import Json
 from trimtab.model.errors import UsageError
 from trimtab.model.problems import MASK, DocumentsRefused, Problem
@@ -160,8 +158,8 @@ def to_dict(found: Impact) -> dict[str, Json]:
         {
             "environment": one.environment,
             "path": one.path,
-            "old": _content(one.path, one.old),
-            "new": _content(one.path, one.new),
+            "old": _content(found, one.path, one.old),
+            "new": _content(found, one.path, one.new),
             "readers": [reader.to_dict() for reader in one.readers],
         }
         for one in found.effects
@@ -178,8 +176,8 @@ def print_impact(found: Impact) -> None:
         {
             "environment": one.environment,
             "path": one.path,
-            "old": _content(one.path, one.old),
-            "new": _content(one.path, one.new),
+            "old": _content(found, one.path, one.old),
+            "new": _content(found, one.path, one.new),
             "seen by": _names(one.readers),
         }
         for one in found.effects
@@ -195,14 +193,9 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _content(path: str, leaf: Leaf) -> Json:
+def _content(found: Impact, path: str, leaf: Leaf) -> Json:
     """A leaf as rows show contents, or the mask of a secret."""
-    document = documents.document_of(path)
-    kind = documents.KNOWN.type_of(document)
-    relative = paths.parse(path)[len(paths.parse(document)) :]
-    if leaf is not None and kind is not None and categories.is_secret(kind, relative):
-        return MASK
-    return rows.content(leaf)
+    return MASK if leaf is not None and found.secrets.hold(path) else rows.content(leaf)
 
 
 def _names(readers: Iterable[Reader]) -> str:

@@ -163,7 +163,7 @@ def _print_plan(found: TreePlan, given: Sourcing) -> None:
     for one in found.environments:
         if one.changes:
             print_lines([_headline(one)])
-            table = [showing.row(item, one.origin(item)) for item in one.differences]
+            table = [showing.row(item, one.origin(item), one.secrets) for item in one.differences]
             rows.print_rows(_COLUMNS, table)
         print_lines([f"Warning: {warning}" for warning in one.warnings])
     print_lines([*([] if found.changes else ["Nothing would change."]), *_notes(found, given)])

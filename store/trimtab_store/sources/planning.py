@@ -21,6 +21,7 @@ from trimtab_store.database import Connection
 from trimtab_store.drafts import Place
 from trimtab_store.editing import Request
 from trimtab_store.files import EnvironmentFiles, FleetTree
+from trimtab_store.masking import SCHEMAS, Secrets
 from trimtab_store.operations import EVERYTHING, Replace
 from trimtab_store.planning import Plan, Planner
 from trimtab_store.sources import assigning
@@ -60,6 +61,7 @@ class EnvironmentPlan:
     target: Target
     left: int
     request: Request
+    secrets: Secrets
     warnings: tuple[str, ...] = ()
 
     @property
@@ -226,7 +228,22 @@ class _Each:
             target=target,
             left=len(held.keys() - target.items.keys() - gone),
             request=plan.request,
+            secrets=self._secrets(files.name, target),
             warnings=plan.warnings,
+        )
+
+    def _secrets(self, environment: str, target: Target) -> Secrets:
+        """What schemas of the line call secret, those that are stored and those of the files."""
+        lineage = self.ahead.forest.lineage(environment).environments
+        written = [
+            one
+            for one in self.tree.environments
+            if one.name in lineage and any(SCHEMAS in layer.values for layer in one.layers.values())
+        ]
+        return Secrets.of(
+            [(one.path, one.content) for name in lineage for one in self.held.get(name, ())],
+            [(item.path, item.content) for one in written for item in one.items()],
+            [(path, content) for (_, path), content in target.items.items()],
         )
 
     def _known(self, environment: str, items: Mapping[Place, bytes]) -> Known:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from trimtab import categories
-from trimtab.model import canonical, documents, paths
+from trimtab.model import canonical, paths
 from trimtab.model.canonical import Json
 from trimtab.model.problems import MASK
 from trimtab.model.trees import HIDDEN
+from trimtab_store.masking import Secrets
 from trimtab_store.sources.planning import EnvironmentPlan, TreePlan
 from trimtab_store.sources.target import Origin
 from trimtab_store.writer import Difference
@@ -32,15 +32,15 @@ def environment_to_dict(plan: EnvironmentPlan) -> dict[str, Json]:
     return {
         "environment": plan.name,
         "creates": plan.creates,
-        "differences": [row(one, plan.origin(one)) for one in plan.differences],
+        "differences": [row(one, plan.origin(one), plan.secrets) for one in plan.differences],
         "left": plan.left,
         "warnings": list(plan.warnings),
     }
 
 
-def row(one: Difference, origin: Origin | None) -> dict[str, Json]:
+def row(one: Difference, origin: Origin | None, secrets: Secrets) -> dict[str, Json]:
     """One item that would change, old → new; `source` is the file or variable that the new value comes from."""
-    masked = is_secret(one.path, origin)
+    masked = is_secret(one.path, origin, secrets)
     return {
         "environment": one.environment,
         "layer": one.layer or "common",
@@ -51,12 +51,9 @@ def row(one: Difference, origin: Origin | None) -> dict[str, Json]:
     }
 
 
-def is_secret(path: str, origin: Origin | None) -> bool:
+def is_secret(path: str, origin: Origin | None, secrets: Secrets) -> bool:
     """Whether a value is never shown: a secret field, or one that variables with a secret's name were made of."""
-    document = documents.document_of(path)
-    segments = paths.parse(path)[len(paths.parse(document)) :]
-    kind = documents.KNOWN.type_of(document)
-    if kind is not None and categories.is_secret(kind, segments):
+    if secrets.hold(path):
         return True
     if origin is None or not origin.variables:
         return False

@@ -142,9 +142,7 @@ class Account:
             yield from self._of(one)
 
     def _is_masked(self, steps: Steps) -> bool:
-        """Whether a schema of this place, of one above it or of one below it says that it is secret."""
-        above = (node for length in range(len(steps) + 1) for node in self._graph.reaching(steps[:length]))
-        return any(node.is_secret for node in above) or _holds_secret(self._graph.reaching(steps))
+        return is_masked(self._graph, steps)
 
     def _problem(self, steps: Steps, rule: str, why: str, remedy: str = "", value: str = "") -> Problem:
         """A problem at the deepest place that a path can name; what lies in an array is told in words."""
@@ -181,6 +179,12 @@ def _says_another(error: jsonschema_rs.ValidationError, steps: Steps) -> bool:
     """Whether an error tells that another form was meant: a wrong type, or another value of a distinguishing field."""
     depth = len(error.instance_path) - len(steps)
     return (depth == 0 and error.kind.name == "type") or (depth <= 1 and error.kind.name in {"const", "enum"})
+
+
+def is_masked(graph: Graph, steps: Steps) -> bool:
+    """Whether a schema of this place, of one above it or of one below it says that it is secret."""
+    above = (node for length in range(len(steps) + 1) for node in graph.reaching(steps[:length]))
+    return any(node.is_secret for node in above) or _holds_secret(graph.reaching(steps))
 
 
 def _holds_secret(nodes: list[Node]) -> bool:
