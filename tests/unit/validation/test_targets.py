@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from trimtab.model import canonical, states
+from trimtab.model.canonical import Json
 from trimtab.model.items import Item, LeafEdit
 from trimtab.model.problems import Problem
-from trimtab.model.resolution import ABSENT
+from trimtab.model.resolution import ABSENT, Absent
 from trimtab.model.structure import Lineage
 from trimtab_store.hooks import DocumentChange
 from trimtab_store.validation import supposed
@@ -112,6 +113,25 @@ def test_a_category_is_judged_at_such_a_place_as_well() -> None:
         ("warn", "production, bot=mm,mode=live,region=ny4 and 1 more")
     ]
     assert told(priority_fees(1_000, 40_000), edit) == []
+
+
+class OfWhatGoes(FeesInOrder):
+    """A rule that reads more because of how a document changes, and only then."""
+
+    def reads_also(self, document: str, before: Json | Absent, after: Json | Absent) -> tuple[str, ...]:
+        del document
+        return ("caps.all",) if before == after else ()
+
+    def judge(self, seen: Seen) -> Iterable[Problem]:
+        for document in seen.changed:
+            for path in self.reads_also(document, seen.before(document), seen.at(document)):
+                seen.at(path)
+        return super().judge(seen)
+
+
+def test_what_cannot_be_compared_with_today_is_told() -> None:
+    found = told(fees(4, 9, ("region=ny4", 3)), RAISED, rules=(OfWhatGoes(),))
+    assert shown(found) == [("warn", "production, bot=mm,mode=live,region=ny4 and 1 more")]
 
 
 def test_what_a_category_finds_wrong_there_already_is_told_nobody() -> None:
