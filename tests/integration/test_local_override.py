@@ -106,8 +106,11 @@ def test_the_bots_of_a_sidecar_read_what_its_node_overrides_and_the_fleet_is_tol
     write(file, 2.0)
     sidecar = start("--local", str(file))
     assert eventually(sidecar.ready, 20)
+    committed = edit.committed
+    assert committed is not None
     with attach(sidecar.shared, {"bot": "mm"}) as bot, attach(sidecar.shared, {"bot": "canary"}) as canary:
-        assert eventually(lambda: canary[LEVERAGE] == 1.0)
+        assert (bot.wait_for(committed.revision), canary.wait_for(committed.revision)) == (True, True)
+        assert canary[LEVERAGE] == 1.0
         assert (bot[LEVERAGE], sidecar.get(f"/v1/values/{LEVERAGE}?label=bot=mm")[2]) == (2.0, 2.0)
         write(file, 1.5)
         assert eventually(lambda: bot[LEVERAGE] == 1.5)
