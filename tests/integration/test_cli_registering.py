@@ -219,6 +219,19 @@ def test_documents_are_brought_to_the_next_version_of_their_schema(console: Cons
     assert said.out == "Every document of signals is written for version 2.\n"
 
 
+def test_an_upgrade_does_not_show_what_its_schema_calls_secret(console: Console) -> None:
+    Path("one.json").write_text('{"properties": {"pin": {"x-secret": true}}}')
+    Path("two.json").write_text('{"properties": {"code": {"x-secret": true}}, "additionalProperties": false}')
+    Path("steps.yaml").write_text("[{version: 2, rename: pin, as: code}]")
+    console.done("schema", "put", "vault", "one.json", "--documents", "vault.*", "-e", "staging")
+    console.done("set", "vault.a.pin", "hush", "-e", "staging")
+    console.done("schema", "put", "vault", "two.json", "--upgrades", "steps.yaml", "-e", "staging")
+    for words in (("--dry-run",), ("--dry-run", "--json"), ("--json",)):
+        said = console("schema", "upgrade", "vault", *words)
+        assert (said.code, "***" in said.out, "hush" in said.out) == (0, True, False), said
+    assert console.done("get", "vault.a.code", "-e", "staging")["value"] == "hush"
+
+
 def test_steps_that_make_no_sense_are_refused_where_they_are_put(console: Console) -> None:
     Path("one.json").write_text("{}")
     Path("steps.json").write_text('[{"version": 2, "rename": "size"}]')
