@@ -171,8 +171,8 @@ def _answers(pgconn: PGconn) -> Generator[Wait, Ready | int, tuple[list[PGresult
 
 
 def _rows(result: PGresult) -> list[Row]:
-    width = range(result.nfields)
-    return [tuple([result.get_value(row, column) for column in width]) for row in range(result.ntuples)]
+    width, value = range(result.nfields), result.get_value
+    return [tuple([value(row, column) for column in width]) for row in range(result.ntuples)]
 
 
 def _array(oid: int, values: Sequence[bytes | None]) -> bytes:
