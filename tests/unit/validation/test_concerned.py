@@ -81,6 +81,9 @@ def test_a_rule_that_asks_for_a_label_is_asked_when_it_moves_although_nobody_tou
     class OfMode(AskedInOne):
         dimensions = frozenset({"mode"})
 
+        def watches(self, document: str) -> bool:
+            return document == "one.two"
+
     rule = OfMode()
     lineage = Lineage(("base",), ("mode", "bot"))
     path = "fleet.bots.mm.labels.mode"
