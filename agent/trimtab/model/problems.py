@@ -75,9 +75,15 @@ class DocumentsRefused(ValidationError):
     def __init__(self, problems: Iterable[Problem], what: str = "This change is refused") -> None:
         self.problems = tuple(sorted(problems, key=lambda one: one.severity != "refuse"))
         more = len(self.problems) - MAX_SHOWN
-        said = "; ".join(map(str, self.problems[:MAX_SHOWN])) + (f"; and {more} more" if more > 0 else "")
-        super().__init__(what, said, "" if any(one.remedy for one in self.problems) else "Change it, or the rule first")
+        said = "; ".join(map(_told, self.problems[:MAX_SHOWN])) + (f"; and {more} more" if more > 0 else "")
+        remedy = "" if any(one.remedy for one in self.problems) else "Change what is named here"
+        super().__init__(what, said, remedy)
 
     def to_dict(self) -> dict[str, Json]:
         """The error for programs, with every problem."""
         return {**super().to_dict(), "problems": [one.to_dict() for one in self.problems]}
+
+
+def _told(problem: Problem) -> str:
+    """A problem in the words of a refusal, which some of them would not have caused."""
+    return str(problem) if problem.severity == "refuse" else f"also, a warning only: {problem}"
