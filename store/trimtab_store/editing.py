@@ -76,7 +76,9 @@ class Request:
                 "An empty idempotency key is refused", "it names nothing", "Leave it out, or name the request"
             )
         if self.force is not None and not self.force.strip():
-            raise UsageError("Force without a reason is refused", "the audit names why", "Say why: force=REASON in code, --force REASON in a shell")
+            raise UsageError(
+                "Force without a reason is refused", "the audit names why", "Say why: force=REASON, or --force REASON"
+            )
         if self.expect is not None and self.expect < 0:
             raise UsageError(
                 f"expect={self.expect} is refused", "it is no revision", "Pass the revision that was edited"
