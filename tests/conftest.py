@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import servers
 from tests.support.servers import Database, RedisServers
-from trimtab_store.embedded.postgres import FAST, PostgresServer
+from trimtab_store.embedded.postgres import PostgresServer
 from trimtab_store.embedded.redis import Persistence, RedisServer
 from trimtab_store.embedded.redis_programs import Flavour, installed_flavours
 
@@ -31,9 +31,26 @@ _SLOW = [HealthCheck.too_slow]
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60, suppress_health_check=_SLOW)
 settings.register_profile("long", deadline=None, max_examples=500, suppress_health_check=_SLOW)
 settings.register_profile("search", deadline=None, max_examples=5_000, suppress_health_check=_SLOW)
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(servers.root()))  # `tmp_path` and what is made in it, too
 settings.load_profile(os.environ.get("TRIMTAB_HYPOTHESIS", "ci"))
 
 FLAVOURS = installed_flavours() or ("path",)
+
+UNCOVERED = (
+    "tests/acceptance/",
+    "tests/simulation/",
+    "tests/integration/test_cli_hostile.py",
+    "tests/unit/test_attach_properties.py",
+    "tests/unit/test_disk_crashes.py",
+    "tests/unit/test_shared_resolution.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Faults, schedules and the largest properties run without coverage, which makes them several times slower."""
+    for item in items:
+        if item.nodeid.startswith(UNCOVERED):
+            item.add_marker(pytest.mark.no_cover)
 
 
 class MakePostgres(Protocol):
@@ -104,7 +121,7 @@ def own_postgres(short_directory: Path) -> Iterator[MakePostgres]:
     with contextlib.ExitStack() as stack:
 
         def make(name: str = "p", *, settings: Mapping[str, str] | None = None, tcp: bool = False) -> PostgresServer:
-            chosen = FAST if settings is None else settings
+            chosen = servers.IN_MEMORY if settings is None else settings
             server = PostgresServer(short_directory / name, settings=chosen, tcp=tcp)
             stack.callback(server.close)
             server.start()

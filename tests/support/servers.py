@@ -19,14 +19,25 @@ from trimtab_store.embedded.redis import RedisServer
 from trimtab_store.embedded.redis_programs import Flavour
 
 TEMPLATE = "trimtab_template"
+MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes private directories in it
+ROOM_BYTES = 4 * 1024**3
+"""What the servers of all workers never come near."""
+IN_MEMORY = {**FAST, "max_wal_size": "128MB"}
+"""Settings of a server whose files may be in memory."""
 LOGIN_PASSWORD = "a-password-of-the-tests"
 names = itertools.count()
+
+
+def root() -> Path:
+    """Where tests keep their files: in memory if there is room, for a database is made there in a tenth of the time."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    return MEMORY if roomy else Path("/tmp")  # noqa: S108 - the same
 
 
 @contextlib.contextmanager
 def short_directory() -> Generator[Path]:
     """A private directory with a path short enough for unix sockets, removed afterwards."""
-    path = Path(tempfile.mkdtemp(prefix="tt-", dir="/tmp"))
+    path = Path(tempfile.mkdtemp(prefix="tt-", dir=root()))
     try:
         yield path
     finally:
@@ -36,7 +47,7 @@ def short_directory() -> Generator[Path]:
 @contextlib.contextmanager
 def postgres_server() -> Generator[PostgresServer]:
     """A running server without durability, for tests that are not about it."""
-    with short_directory() as base, PostgresServer(base / "p", settings=FAST, tcp=True) as server:
+    with short_directory() as base, PostgresServer(base / "p", settings=IN_MEMORY, tcp=True) as server:
         yield server
 
 
@@ -73,7 +84,7 @@ class Database:
 def database(server: PostgresServer, template: str = "template0") -> Generator[Database]:
     """A database cloned from `template`, dropped afterwards whoever is still connected."""
     made = Database(server, f"t{next(names)}")
-    run_as_admin(server, sql.SQL("CREATE DATABASE {} TEMPLATE {}"), made.name, template)
+    run_as_admin(server, sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"), made.name, template)
     try:
         yield made
     finally:
