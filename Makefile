@@ -39,14 +39,15 @@ imports: install ## the floors: who may import whom
 unit: install ## the tests that need no server
 	@$(PYTEST) tests/unit $(ARGS)
 
-test: lint types imports seeds ## all checks and tests, with branch coverage, in a few minutes
+test: lint imports ## all checks and tests, with branch coverage, in ten minutes on two cores
+	@$(MAKE) -j2 --output-sync=target types seeds
 	@mkdir -p .cache
 	@$(PYTEST) --cov --cov-report=term:skip-covered --ignore=$(SEEDS) $(if $(ARGS),$(ARGS),--cov-fail-under=92)
 
 seeds: install ## thousands of simulated runs; without coverage, which would make them five times slower
 	@$(PYTEST) $(SEEDS)
 
-test-long: install ## the tests that take long: more seeds, more storms, many more examples of each property
+test-long: install ## what takes long: more seeds and storms, disasters with each server, many more examples of properties
 	@$(PYTEST) -m long --timeout 3600 $(ARGS)
 	@TRIMTAB_HYPOTHESIS=long $(PYTEST) -m "hypothesis and not long" --timeout 3600 $(ARGS) tests/unit
 

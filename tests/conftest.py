@@ -40,17 +40,30 @@ UNCOVERED = (
     "tests/acceptance/",
     "tests/simulation/",
     "tests/integration/test_cli_hostile.py",
+    "tests/unit/categories/test_glancing.py",
+    "tests/unit/model/test_views.py",
     "tests/unit/test_attach_properties.py",
     "tests/unit/test_disk_crashes.py",
+    "tests/unit/test_publish_script.py",
     "tests/unit/test_shared_resolution.py",
 )
+TWINS = FLAVOURS[1:]
+"""Servers for Redis whose disasters are for `make test-long`: what differs between them shows in integration tests."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Faults, schedules and the largest properties run without coverage, which makes them several times slower."""
     for item in items:
         if item.nodeid.startswith(UNCOVERED):
             item.add_marker(pytest.mark.no_cover)
+        if item.nodeid.startswith("tests/acceptance/") and _is_twin(item):
+            item.add_marker(pytest.mark.long)
+
+
+def _is_twin(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and any(isinstance(one, str) and one in TWINS for one in callspec.params.values())
 
 
 class MakePostgres(Protocol):

@@ -14,7 +14,7 @@ from tests.simulation.invariants import Violation
 from tests.simulation.world import Parts, World
 
 FIRST = int(os.environ.get("TRIMTAB_FIRST_SEED", "0"))
-SEEDS = int(os.environ.get("TRIMTAB_SEEDS", "2600"))
+SEEDS = int(os.environ.get("TRIMTAB_SEEDS", "2400"))
 LONG_SEEDS = int(os.environ.get("TRIMTAB_SEEDS", "20000"))
 BLOCK = 200
 """Seeds of one test: enough for every kind of fault to be fired in each, few enough to share out among workers."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.worked import STRATEGY_DEFAULTS
+from tests.support.worked import STRATEGIES, STRATEGY_DEFAULTS
 from trimtab.model import labels as labels_of
 from trimtab.model import resolution, states
 from trimtab.model.errors import UnavailableError
@@ -57,41 +57,6 @@ SCHEDULE = {
     "timezone": "UTC",
     "trading_hours": {"start": "00:00", "end": "23:59"},
     "exclude_weekends": False,
-}
-MARKET_MAKER = {
-    "size": 1000,
-    "symbol": "BTC-USD",
-    "perc_from_lh": 0.35,
-    "close_seconds": 2820,
-    "trade_pause_mins": 15,
-    "max_lh": 1250,
-    "timeframe": "5m",
-    "num_bars": 180,
-    "max_risk": 1100,
-    "sl_perc": 0.1,
-    "exit_perc": 0.004,
-    "max_tr": 550,
-    "quartile": 0.33,
-    "time_limit": 120,
-    "sleep": 30,
-}
-MEAN_REVERSION = {
-    "lookback_period": 20,
-    "deviation_threshold": 2.0,
-    "position_size": 0.015,
-    "max_positions": 3,
-    "stop_loss": 0.025,
-    "take_profit": 0.03,
-    "timeframe": "15m",
-}
-CORRELATION_ARBITRAGE = {
-    "correlation_window": 100,
-    "min_correlation": 0.8,
-    "divergence_threshold": 0.02,
-    "position_size": 0.01,
-    "max_positions": 2,
-    "profit_target": 0.005,
-    "timeframe": "5m",
 }
 RSI = {"rsi_period": 14, "rsi_oversold": 30, "bollinger_period": 20, "bollinger_deviations": 2.0}
 # SPEC §3.8: path → (development, production)
@@ -167,16 +132,16 @@ def test_the_example_has_its_categories_and_overlays(example: FleetTree) -> None
         ("security.max_login_attempts", 5),
         ("trader.default_slippage_bps", 100),
         ("template.strategy.defaults", STRATEGY_DEFAULTS),
-        ("strategy.market_maker.parameters", MARKET_MAKER),
+        ("strategy.market_maker.parameters", STRATEGIES["market_maker"]["parameters"]),
         ("strategy.market_maker.exchange", "hyperliquid"),
         ("strategy.market_maker.symbols", ["BTC-USD", "ETH-USD"]),
         ("strategy.market_maker.enabled", True),
         ("strategy.market_maker.schedule", SCHEDULE),
-        ("strategy.mean_reversion.parameters", MEAN_REVERSION),
+        ("strategy.mean_reversion.parameters", STRATEGIES["mean_reversion"]["parameters"]),
         ("strategy.mean_reversion.exchange", "hyperliquid"),
         ("strategy.mean_reversion.symbols", ["BTC-USD", "ETH-USD", "SOL-USD"]),
         ("strategy.mean_reversion.enabled", True),
-        ("strategy.correlation_arbitrage.parameters", CORRELATION_ARBITRAGE),
+        ("strategy.correlation_arbitrage.parameters", STRATEGIES["correlation_arbitrage"]["parameters"]),
         ("strategy.correlation_arbitrage.exchange", ["hyperliquid", "phemex"]),
         ("strategy.correlation_arbitrage.symbol_pairs", [["BTC-USD", "BTC/USDT"]]),
         ("strategy.correlation_arbitrage.enabled", False),
