@@ -54,7 +54,7 @@ class SchemaDocument(Category):
 class RuleDocument(Category):
     """`rule.<name>`: a rule in CEL."""
 
-    documents: Several[Text]
+    documents: Several
     cel: Annotated[str, Field(strict=True, min_length=1)]
     severity: Literal["refuse", "warn"] = "refuse"
     message: Text

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from trimtab.categories.units import Text
 from trimtab.model.values import Document, freeze
 
 T = TypeVar("T")
@@ -123,5 +124,5 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Several: TypeAlias = Annotated[tuple[T, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])]
-"""One or a list; always a tuple when it is read."""
+Several: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(_several, json_schema_input_type=Text | list[Text])]
+"""One text or a list of them; always a tuple when it is read."""

@@ -44,7 +44,7 @@ class Strategy(Category):
     name: Text | None = None
     version: Semver = "1.0.0"
     enabled: Flag = False
-    exchange: Several[Text] = ()
+    exchange: Several = ()
     symbols: tuple[Text, ...] = ()
     symbol_pairs: tuple[Annotated[tuple[Text, ...], Field(min_length=2, max_length=2)], ...] = ()
     parameters: Free = always(EMPTY)

@@ -110,10 +110,10 @@ def _moving(old: Relative, new: Relative) -> Callable[[Own], Own]:
     def apply(own: Own) -> Own:
         moving = {at: content for at, content in own.items() if at[: len(old)] == old}
         hidden = _hidden_above(own, old, new)
+        if _hidden_above(own, new, old):  # it would hide what another layer moves there
+            raise _inapplicable(new, "a layer hides what stands above it")
         if not moving and not hidden:
             return own
-        if _hidden_above(own, new, old):
-            raise _inapplicable(new, "a layer hides what stands above it")
         if taken := [at for at in own if at[: len(new)] == new or (new[: len(at)] == at and own[at] not in _SOFT)]:
             raise _inapplicable(new, f"{paths.join(taken[0])} stands there already")
         kept = {at: content for at, content in own.items() if at not in moving}

@@ -117,10 +117,15 @@ junk = st.one_of(
     st.integers(-2, 70_000),
     st.floats(-2, 2_000, allow_nan=False).filter(lambda value: not value.is_integer()),
     st.sampled_from(["", "1", "-1", "0.00", "1_0", "5m", "INFO", "x" * 50, "UTC", "binance_paper", "é" * 11]),
-    st.just([]),
-    st.just({}),
+    st.builds(list),  # a new one each time: documents are built of what is drawn
+    st.builds(dict),
     st.lists(st.sampled_from(["a", 1, ["a", "b"]]), max_size=3),
 )
+
+
+@pytest.mark.parametrize("exchange", ["", "phemex", "x" * 1024, "x" * 1025, [], [""], ["phemex", ""], ["x" * 1025]])
+def test_schema_and_model_agree_on_one_text_or_several(exchange: Json) -> None:
+    agree("strategy", {**document("strategy"), "exchange": exchange})
 
 
 @pytest.mark.parametrize("kind", sorted({*RICH, "mev", "token", "circuit_breaker", "risk_limits", "logging", "guard"}))

@@ -74,6 +74,7 @@ def test_a_step_does_this_to_one_layer(said: dict[str, Json], fields: dict[str, 
         ({"rename": "size", "as": "base"}, {"size": 1, "base": 2}),
         ({"rename": "size", "as": "base"}, {"size": 1, "base__x": 2}),
         ({"move": "a.b", "into": "c.d"}, {"a__b": 1, "c": HIDE}),
+        ({"move": "a.b", "into": "c.d"}, {"c": HIDE}),  # another layer may hold a.b, and its readers would lose it
         ({"move": "a.b", "into": "c.d"}, {"a__b": 1, "c": 5}),
         ({"convert": "stop", "factor": 0.01}, {"stop": "many"}),
         ({"convert": "stop", "factor": 0.01}, {"stop": True}),
