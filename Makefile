@@ -39,7 +39,7 @@ imports: install ## the floors: who may import whom
 unit: install ## the tests that need no server
 	@$(PYTEST) tests/unit $(ARGS)
 
-test: lint imports ## all checks and tests, with branch coverage, in ten minutes on two cores
+test: lint imports ## all checks and tests, with branch coverage: about twelve minutes on two cores
 	@$(MAKE) -j2 --output-sync=target types seeds
 	@mkdir -p .cache
 	@$(PYTEST) --cov --cov-report=term:skip-covered --ignore=$(SEEDS) $(if $(ARGS),$(ARGS),--cov-fail-under=92)
