@@ -47,13 +47,14 @@ UNCOVERED = (
     "tests/unit/test_publish_script.py",
     "tests/unit/test_shared_resolution.py",
 )
+"""Faults, schedules and the largest properties: other tests see the same lines."""
 TWINS = FLAVOURS[1:]
 """Servers for Redis whose disasters are for `make test-long`: what differs between them shows in integration tests."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Faults, schedules and the largest properties run without coverage, which makes them several times slower."""
+    """Choose what goes without coverage, which makes it several times slower, and what belongs to `make test-long`."""
     for item in items:
         if item.nodeid.startswith(UNCOVERED):
             item.add_marker(pytest.mark.no_cover)

@@ -6,6 +6,7 @@ import contextlib
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -16,6 +17,7 @@ from tests.support.load import load
 from tests.support.proxied import port_of, redis_url
 from tests.support.proxy import Proxy
 from tests.support.published import texts_in_stream
+from tests.support.servers import RedisServers
 from tests.support.waiting import SETTLE_SECONDS, settles
 from trimtab import Status
 from trimtab.model.published import INLINE, Names
@@ -28,9 +30,12 @@ LONG = 30_000
 
 
 @pytest.mark.parametrize("flavour", ["valkey", "redis6"])
-def test_these_tests_run_on_both_servers_for_redis(flavour: Flavour) -> None:
+def test_these_tests_run_on_both_servers_for_redis(flavour: Flavour, redis_servers: RedisServers) -> None:
     if flavour not in installed_flavours():
         pytest.skip(f"the wheel with {flavour} is not installed for this Python: nothing here ran on it")
+    with contextlib.closing(redis_servers.fresh(flavour).client()) as client:
+        server: Any = client.info("server")
+    assert ("valkey_version" in server) is (flavour == "valkey"), "another server than its name says"
 
 
 def test_redis_is_killed_and_comes_back_empty(stand: Stand, redis_server: RedisServer) -> None:
